@@ -140,13 +140,18 @@ impl Metronome {
 
     /// `None` if it beats now; otherwise the time until it may.
     pub fn tick(&mut self) -> Option<Duration> {
-        let now = now();
-        let early = self.due.saturating_duration_since(now);
-        if let Some(wait) = early.checked_sub(self.tolerance).filter(|wait| !wait.is_zero()) {
-            return Some(wait);
+        let wait = self.wait();
+        if wait.is_none() {
+            self.due = self.due.max(now()) + self.interval;
         }
-        self.due = self.due.max(now) + self.interval;
-        None
+        wait
+    }
+
+    /// The time until it may beat; `None` if it may now.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        let early = self.due.saturating_duration_since(now());
+        early.checked_sub(self.tolerance).filter(|wait| !wait.is_zero())
     }
 }
 

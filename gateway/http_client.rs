@@ -1,5 +1,5 @@
-//! A client for those who send a few requests of their own: the demonstration, `health`, `send`, and for the console on
-//! the admin listener. Calls of the gateway never use it.
+//! A client for those who send a few requests of their own: the demonstration, `health`, `send`, the exporter of traces, the
+//! fetcher of issuers' keys, and the console on the admin listener. Calls of the gateway never use it.
 //!
 //! In: a [`Server`] and a complete request. Out: a complete reply, bounded in time and size. Every request has a connection of
 //! its own, so that no reply is lost because an idle connection had gone. HTTP itself is the hyper crate's.
@@ -96,6 +96,20 @@ pub(crate) enum ClientError {
 }
 
 impl HttpClient {
+    /// A client for the server of a url, and the server. `ca`: the file with the authorities that it trusts; without one, the
+    /// system's.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub(crate) fn for_url(url: &Uri, ca: Option<&Path>) -> Result<(Self, Server), String> {
+        let server = Server::from_url(url).ok_or("its host can't be in a certificate")?;
+        let tls = match &server {
+            Server::Tls { .. } => Some(tls_config(ca).map_err(|error| format!("no authorities: {error}"))?),
+            Server::Tcp(_) | Server::Unix(_) => None,
+        };
+        Ok((Self { tls, ..Self::default() }, server))
+    }
+
     /// Sends one request with a url in origin form. Sets Host if the request has none.
     ///
     /// # Errors

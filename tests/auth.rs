@@ -1,18 +1,15 @@
-//! Who may come in: keys, tokens, a service that is asked; and what of that the services see.
+//! Who may come in: keys, a service that is asked, certificates; and what of that the services see. `tokens.rs` has tokens.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::certificate::Certificate;
 use crate::harness::programs::program;
 use crate::harness::upstream::Refusing;
+use crate::harness::wait::until_true;
 use crate::harness::{Answer, Config, Gate, Gateway, Request, Setup, Upstream};
 
 /// `printf %s open-sesame | sha256sum`.
@@ -22,11 +19,11 @@ const HASH: &str = "d7ecdf25eaf3deba0f2628771dbdd22d4138ab6cf38f91ed02a2ca0dec7c
 const SECOND: &str = "16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4";
 
 /// A gateway before the upstream, with these members of `auth`.
-fn guarded(upstream: &Upstream, auth: &str) -> Gateway {
+pub(crate) fn guarded(upstream: &Upstream, auth: &str) -> Gateway {
     guarded_with(upstream, auth, "")
 }
 
-fn guarded_with(upstream: &Upstream, auth: &str, more: &str) -> Gateway {
+pub(crate) fn guarded_with(upstream: &Upstream, auth: &str, more: &str) -> Gateway {
     let config = Config::all_to("orders", upstream.url()).bulk("/orders", "PATCH");
     config.raw(format!("auth: {{ {auth} }}")).raw(more).start()
 }
@@ -39,7 +36,7 @@ fn keys() -> (TempDir, String) {
     (folder, member)
 }
 
-fn one_item() -> Value {
+pub(crate) fn one_item() -> Value {
     json!({"requests": [{"method": "GET", "url": "/a"}]})
 }
 
@@ -165,138 +162,6 @@ fn a_rate_limit_can_know_clients_by_name() {
     assert_eq!([named("/orders"), named("/orders"), named("/notes"), named("/notes")], [200, 429, 200, 429]);
 }
 
-/// Signs tokens with a key of its own.
-struct Issuer {
-    _folder: TempDir,
-    jwks: String,
-    pair: Ed25519KeyPair,
-}
-
-impl Issuer {
-    fn new() -> Self {
-        let random = ring::rand::SystemRandom::new();
-        let document = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-        let x = URL_SAFE_NO_PAD.encode(pair.public_key());
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("jwks.json");
-        let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": x, "alg": "EdDSA"}]});
-        fs::write(&file, keys.to_string()).unwrap();
-        Self { jwks: file.display().to_string(), pair, _folder: folder }
-    }
-
-    fn member(&self) -> String {
-        format!("jwt: {{ jwks: {}, issuer: \"https://login.example\", audience: orders }}", self.jwks)
-    }
-
-    fn sign(&self, header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(header), part(claims));
-        let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(message.as_bytes()));
-        format!("{message}.{signature}")
-    }
-
-    /// A token with these members in place of what is right.
-    fn token(&self, header: &Value, claims: &Value) -> String {
-        let mut right = (json!({"alg": "EdDSA", "kid": "one"}), Self::right_claims());
-        for (right, other) in [(&mut right.0, header), (&mut right.1, claims)] {
-            for (name, value) in other.as_object().unwrap() {
-                right[name] = value.clone();
-            }
-        }
-        self.sign(&right.0, &right.1)
-    }
-
-    fn right_claims() -> Value {
-        json!({"sub": "alice", "iss": "https://login.example", "aud": ["orders", "x"], "exp": seconds_from_now(300)})
-    }
-}
-
-fn seconds_from_now(seconds: i64) -> i64 {
-    i64::try_from(batchgate::clock::unix_time().as_secs()).unwrap() + seconds
-}
-
-#[test]
-fn a_signed_token_lets_in() {
-    let (upstream, issuer) = (Upstream::start(), Issuer::new());
-    let gateway = guarded(&upstream, &issuer.member());
-    let token = issuer.token(&json!({}), &json!({}));
-    let reply =
-        gateway.send(&Request::batch(&one_item()).header("Authorization", &format!("Bearer {token}")));
-    assert_eq!(reply.statuses(), [200]);
-    assert_eq!(upstream.only_request().header("Authorization"), None);
-    gateway.log_line(&[("kind", "batch"), ("client_name", "alice")]);
-    let missing = gateway.send(&Request::get("/a"));
-    assert_eq!(
-        (missing.status, missing.header("WWW-Authenticate")),
-        (401, Some("Bearer realm=\"batchgate\""))
-    );
-}
-
-#[test]
-fn a_token_that_is_not_right_in_every_way_does_not() {
-    let (upstream, issuer, other) = (Upstream::start(), Issuer::new(), Issuer::new());
-    let gateway = guarded(&upstream, &issuer.member());
-    let right = issuer.token(&json!({}), &json!({}));
-    let tokens = [
-        ("expired", issuer.token(&json!({}), &json!({"exp": seconds_from_now(-120)}))),
-        ("not valid yet", issuer.token(&json!({}), &json!({"nbf": seconds_from_now(600)}))),
-        ("another issuer", issuer.token(&json!({}), &json!({"iss": "https://evil.example"}))),
-        ("another audience", issuer.token(&json!({}), &json!({"aud": "notes"}))),
-        ("lacks exp", issuer.token(&json!({}), &json!({"exp": null}))),
-        ("lacks exp", issuer.token(&json!({}), &json!({"exp": "never"}))),
-        ("lacks exp", issuer.token(&json!({}), &json!({"aud": null}))),
-        ("signature", other.token(&json!({}), &json!({}))),
-        ("key is not known", issuer.token(&json!({"kid": "two"}), &json!({}))),
-        ("critical", issuer.token(&json!({"crit": ["b64"], "b64": false}), &json!({}))),
-        ("algorithm", issuer.token(&json!({"alg": "HS256"}), &json!({}))),
-        ("signature", issuer.token(&json!({"alg": "ES256"}), &json!({}))),
-        ("malformed", issuer.token(&json!({"alg": "none"}), &json!({}))),
-        ("malformed", "a.b".to_owned()),
-        ("malformed", String::new()),
-        ("signature", right.rsplit_once('.').unwrap().0.to_owned() + "."),
-    ];
-    for (problem, token) in tokens {
-        let reply = gateway.send(&Request::get("/a").header("Authorization", &format!("Bearer {token}")));
-        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
-        assert!(reply.status == 401 && detail.contains(problem), "{problem}: {detail}");
-        assert!(reply.header("WWW-Authenticate").unwrap().ends_with("error=\"invalid_token\""));
-    }
-    assert!(upstream.requests().is_empty());
-}
-
-/// What openssl writes with these arguments, and this on its standard input.
-fn openssl(arguments: &[&str], input: &str) -> Vec<u8> {
-    let mut command = Command::new(program("openssl"));
-    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().stdout
-}
-
-#[test]
-fn a_token_signed_by_openssl_with_rsa_lets_in() {
-    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
-    let (key, jwks) = (folder.path().join("key.pem"), folder.path().join("jwks.json"));
-    fs::write(&key, openssl(&["genrsa", "2048"], "")).unwrap();
-    let key = key.to_str().unwrap();
-    let modulus = String::from_utf8(openssl(&["rsa", "-in", key, "-noout", "-modulus"], "")).unwrap();
-    let digits = modulus.trim().trim_start_matches("Modulus=").as_bytes().chunks(2);
-    let bytes: Vec<_> =
-        digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
-    let public = json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(bytes), "e": "AQAB"});
-    fs::write(&jwks, json!({"keys": [public]}).to_string()).unwrap();
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({"alg": "RS256"})), part(&Issuer::right_claims()));
-    let signature = openssl(&["dgst", "-sha256", "-sign", key], &message);
-    let member = "issuer: \"https://login.example\", audience: orders";
-    let gateway = guarded(&upstream, &format!("jwt: {{ jwks: {}, {member} }}", jwks.display()));
-    let status = |message: &str| {
-        let token = format!("Bearer {message}.{}", URL_SAFE_NO_PAD.encode(&signature));
-        gateway.send(&Request::get("/a").header("Authorization", &token)).status
-    };
-    assert_eq!([status(&message), status(&message.replace('.', ".e30"))], [200, 401]);
-}
-
 /// A gateway that asks `login` about clients, who become `X-User`.
 fn asking(upstream: &Upstream, login: &str) -> Gateway {
     let config = Config::all_to("orders", upstream.url()).upstream("login", login);
@@ -365,6 +230,77 @@ fn nobody_comes_in_while_the_asked_service_is_away() {
     let refusing = Refusing::start();
     assert_eq!(asking(&upstream, &refusing.url()).batch(&one_item()).status, 503);
     assert!(upstream.requests().is_empty());
+}
+
+/// A gateway that asks `login` about clients, and remembers its answers on these terms.
+fn remembering(upstream: &Upstream, login: &Upstream, cache: &str) -> Gateway {
+    let forward = format!("upstream: login, path: /check, add: [X-User], timeout: 20s, cache: {{ {cache} }}");
+    let config = Config::all_to("orders", upstream.url()).upstream("login", login.url());
+    config.raw(format!("auth: {{ forward: {{ {forward} }} }}")).start()
+}
+
+const ANSWERS: &str = "batchgate_auth_answers_total";
+
+#[test]
+fn an_answer_about_a_client_is_used_again_for_equal_requests_of_that_client() {
+    let upstream = Upstream::start();
+    let login = Upstream::answering(|asked| match asked.header("Authorization") {
+        Some("no") => Answer::text(401, ""),
+        Some("once") => Answer::empty(204).header("Cache-Control", "no-store"),
+        Some(name) => Answer::empty(204).header("X-User", name),
+        None => Answer::text(403, ""),
+    });
+    let gateway = remembering(&upstream, &login, "keep: 1h");
+    let asked = |name: &str, path: &str| {
+        let before = login.requests().len();
+        let statuses =
+            [(); 3].map(|()| gateway.send(&Request::get(path).header("Authorization", name)).status);
+        (statuses[0], login.requests().len() - before)
+    };
+    assert_eq!(
+        [asked("ann", "/a"), asked("ann", "/a"), asked("ann", "/a?x=1")],
+        [(200, 1), (200, 0), (200, 1)]
+    );
+    assert_eq!([asked("bob", "/a"), asked("no", "/a"), asked("once", "/a")], [(200, 1), (401, 3), (200, 3)]);
+    let users: Vec<_> =
+        upstream.take_requests().iter().map(|request| request.header("X-User").map(str::to_owned)).collect();
+    let user = |name: Option<&str>, times| vec![name.map(str::to_owned); times];
+    assert_eq!(users, [user(Some("ann"), 9), user(Some("bob"), 3), user(None, 3)].concat());
+    gateway.wait_for_metric(ANSWERS, &[("source", "kept")], 9.0);
+    let batch = Request::batch(&json!({"requests": vec![json!({"method": "GET", "url": "/a"}); 100]}));
+    let before = login.requests().len();
+    assert_eq!(gateway.send(&batch.header("Authorization", "ann")).statuses(), [200; 100]);
+    assert_eq!(login.requests().len() - before, 1, "a batch is one question");
+
+    let gateway = remembering(&upstream, &login, "per_url: false, keep: 100ms");
+    let send = |path: &str| gateway.send(&Request::get(path).header("Authorization", "ann")).status;
+    let before = login.requests().len();
+    assert_eq!([send("/a"), send("/b?c")], [200, 200]);
+    let asked = login.requests().len() - before;
+    assert!((1..=2).contains(&asked));
+    until_true("the answer is too old", || send("/a") == 200 && login.requests().len() - before > asked);
+}
+
+#[test]
+fn equal_requests_at_the_same_time_are_one_question() {
+    let (upstream, login, gate) = (Upstream::start(), Upstream::start(), Gate::closed());
+    login.on("/check", Answer::empty(204).header("X-User", "ann").when(&gate));
+    let gateway = remembering(&upstream, &login, "max: 10");
+    std::thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..20).map(|_| scope.spawn(|| gateway.send(&Request::get("/a")).status)).collect();
+        login.wait_for_requests(1);
+        gateway.wait_for_metric("batchgate_connections", &[], 20.0);
+        gate.open();
+        for client in clients {
+            assert_eq!(client.join().unwrap(), 200);
+        }
+    });
+    assert_eq!(login.requests().len(), 1);
+    gateway.wait_for_metric(ANSWERS, &[("source", "asked")], 1.0);
+    let metrics = gateway.metrics();
+    assert!((metrics.sum(ANSWERS, &[]) - 20.0).abs() < 0.1);
+    assert!(metrics.sum(ANSWERS, &[("source", "shared")]) > 0.0);
 }
 
 #[test]

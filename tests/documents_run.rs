@@ -123,6 +123,7 @@ const PRINTED_BY_EXAMPLES: &[(&str, &str)] = &[
     ("odata.yaml", "HTTP/1.1 404 Not Found"),
     ("orders.yaml", "\"summary\":{\"items\":3,\"failed\":1}"),
     ("start.yaml", "\"summary\":{\"items\":3,\"failed\":2}"),
+    ("tokens.yaml", "\"summary\":{\"items\":4,\"failed\":0}"),
     ("tyk.yaml", "\"code\":404"),
     ("webdav.yaml", "3 of 3 succeeded"),
 ];

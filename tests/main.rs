@@ -107,6 +107,7 @@ mod send;
 
 /// Who may come in.
 mod auth;
+mod tokens;
 
 /// Pages of other origins.
 mod compression;

@@ -120,3 +120,39 @@ fn a_batch_is_no_way_around_it() {
     let statuses: Vec<_> = reply.lines().iter().filter_map(|line| line["status"].as_u64()).collect();
     assert!(statuses.contains(&403) && statuses.contains(&200), "{statuses:?}");
 }
+
+#[test]
+fn a_flood_of_wrong_passwords_keeps_nobody_else_out() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let passwords = folder.path().join("htpasswd");
+    let names = ["ann", "bob", "cid", "dee", "eve"];
+    let lines = names.map(|name| format!("{name}:{}\n", bcrypt::hash(name, 6).unwrap()));
+    fs::write(&passwords, lines.concat()).unwrap();
+    let auth =
+        format!("auth: {{ basic: {{ file: {} }} }}\ntrusted_proxies: [127.0.0.1]", passwords.display());
+    let gateway = Config::all_to("orders", upstream.url()).raw(auth).start();
+    let login = |client: &str, name: &str, password: &str| {
+        let request = Request::get("/a").header("X-Forwarded-For", client);
+        gateway.send(&request.header("Authorization", &basic(name, password)))
+    };
+    std::thread::scope(|scope| {
+        let flood = (0..8).map(|_| {
+            scope.spawn(|| (0..20).map(|_| login("203.0.113.7", "ann", "wrong").status).collect::<Vec<_>>())
+        });
+        let flood: Vec<_> = flood.collect();
+        for (number, name) in (1..).zip(names) {
+            assert_eq!(login(&format!("198.51.100.{number}"), name, name).status, 200, "{name}");
+        }
+        let flood: Vec<_> = flood.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let count = |status: u16| flood.iter().filter(|other| **other == status).count();
+        assert!(count(401) >= 10 && count(429) > 100, "{flood:?}");
+    });
+    let refused = login("203.0.113.7", "ann", "guess");
+    let wait: u64 = refused.header("Retry-After").unwrap().parse().unwrap();
+    assert!(refused.status == 429 && (1..=6).contains(&wait), "{} {wait}", refused.status);
+    assert_eq!(refused.json()["type"], "urn:batchgate:problem:wrong_passwords");
+    assert_eq!(login("203.0.113.7", "bob", "bob").status, 200, "it was right a moment ago");
+    gateway.wait_for_metric("batchgate_password_checks_total", &[("result", "limited")], 100.0);
+    gateway.wait_for_metric("batchgate_password_checks_total", &[("result", "right")], 5.0);
+    gateway.log_line(&[("kind", "auth"), ("client", "203.0.113.7")]);
+}

@@ -9,13 +9,13 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
 use crate::batch::AdmissionRefusal;
-use crate::config::{Auth, AuthWay};
+use crate::config::{Auth, AuthWay, JwkSource, Jwt};
 
 use super::caller::Caller;
 use super::forward::{AuthService, ask};
 use super::identity::Identity;
-use super::passwords::Busy;
-use super::{api_keys, jwt};
+use super::jwt::TokenProblem;
+use super::{api_keys, claims, jwt};
 
 /// Longer credentials are refused unread, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;
@@ -44,17 +44,12 @@ pub(crate) async fn authenticate(
     if let Some(jwt) = auth.jwt.as_ref().filter(|_| may_use(AuthWay::Jwt))
         && let Some(token) = credential(&head.headers, &header::AUTHORIZATION, "bearer").map_err(refuse)?
     {
-        let name = jwt::subject(jwt, token).map_err(|problem| AdmissionRefusal::Unauthenticated {
-            problem,
-            challenge: format!("{BEARER}, error=\"invalid_token\""),
-        })?;
-        return Ok(known(AuthWay::Jwt, name, &header::AUTHORIZATION));
+        return by_token(jwt, token, service).await;
     }
     if let Some(basic) = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic))
         && let Some(encoded) = credential(&head.headers, &header::AUTHORIZATION, "basic").map_err(refuse)?
     {
-        let found = service.passwords().check(basic, encoded).await;
-        let name = found.map_err(|Busy| AdmissionRefusal::AuthenticationUnavailable)?;
+        let name = service.passwords().check(basic, caller, encoded).await?;
         let name = name.ok_or_else(|| refuse("the name or the password is wrong"))?;
         return Ok(known(AuthWay::Basic, Some(name), &header::AUTHORIZATION));
     }
@@ -62,6 +57,35 @@ pub(crate) async fn authenticate(
         Some(forward) => ask(forward, caller, head, service, &challenge).await,
         None => Err(refuse("a credential is missing")),
     }
+}
+
+/// A client with a signed token.
+async fn by_token(jwt: &Jwt, token: &str, service: &impl AuthService) -> Result<Identity, AdmissionRefusal> {
+    let refuse = |problem: TokenProblem| AdmissionRefusal::Unauthenticated {
+        problem: problem.text(),
+        challenge: format!("{BEARER}, error=\"invalid_token\""),
+    };
+    let claims = match &jwt.jwks {
+        JwkSource::File(keys) => jwt::claims(jwt, keys, token).map_err(refuse)?,
+        JwkSource::Url(url) => {
+            const UNAVAILABLE: AdmissionRefusal = AdmissionRefusal::AuthenticationUnavailable {
+                problem: "the issuer's keys can't be fetched (auth.jwt)",
+            };
+            let fetched = service.fetched_keys(url).ok_or(UNAVAILABLE)?;
+            let keys = fetched.current().await.ok_or(UNAVAILABLE)?;
+            match jwt::claims(jwt, &keys, token) {
+                Err(TokenProblem::UnknownKey) => {
+                    let keys = fetched.newer().await.unwrap_or(keys);
+                    jwt::claims(jwt, &keys, token)
+                }
+                judged @ (Ok(_) | Err(TokenProblem::Other(_))) => judged,
+            }
+            .map_err(refuse)?
+        }
+    };
+    let name = jwt::subject(&claims).map_err(refuse)?;
+    let added = claims::fields(&jwt.claims, &claims);
+    Ok(Identity { added, ..known(AuthWay::Jwt, name, &header::AUTHORIZATION) })
 }
 
 /// A client whose credential, in this field, was accepted.

@@ -4,37 +4,46 @@
 //! upstream; this module says what to ask and reads the answer. It does not send anything: a caller that can make calls
 //! implements [`AuthService`].
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
 use crate::batch::AdmissionRefusal;
-use crate::config::{AuthWay, ForwardAuth};
+use crate::config::{AuthWay, ForwardAuth, JwksUrl};
 use crate::dispatch::UpstreamReply;
+use crate::header::cache_control::shared_lifetime;
 use crate::header::field::Fields;
-use crate::header::forwarded::ForwardedBy;
 use crate::header::spelling::Spellings;
 use crate::plan::Call;
 
+use super::answers::{Answers, Judged};
 use super::caller::Caller;
+use super::fetched_keys::FetchedKeys;
 use super::identity::Identity;
 use super::passwords::Passwords;
+use super::question::Question;
 
 /// Characters of a client's name that are kept.
 const MAX_NAME: usize = 128;
 
-/// What the service is asked: a GET without a body.
-pub(crate) struct Question {
-    pub(crate) call: Call,
-    /// The fields of the hop. They name the method and the url of the request that it is about.
-    pub(crate) hop: ForwardedBy,
-}
+/// The service can't say now whether a client has access.
+const UNAVAILABLE: AdmissionRefusal = AdmissionRefusal::AuthenticationUnavailable {
+    problem: "the authentication service does not answer (auth.forward)",
+};
 
-/// Makes calls to the service, and checks passwords.
+/// Makes calls to the service, checks passwords, and has the keys of issuers.
 pub(crate) trait AuthService {
     /// What checks passwords.
     fn passwords(&self) -> &Passwords;
+
+    /// The keys at this url of the configuration.
+    fn fetched_keys(&self, source: &JwksUrl) -> Option<Arc<FetchedKeys>>;
+
+    /// What is remembered of the service's answers, if anything is.
+    fn answers(&self) -> Option<&Answers>;
 
     /// Asks the service, for no longer than `forward.timeout`; `None` if there is no complete answer by then.
     fn ask(
@@ -44,7 +53,7 @@ pub(crate) trait AuthService {
     ) -> impl Future<Output = Option<UpstreamReply>> + Send;
 }
 
-/// Asks the service about a request.
+/// Asks the service about a request, unless its answer is known.
 ///
 /// # Errors
 /// It refuses the request, or does not answer in time.
@@ -55,15 +64,30 @@ pub(super) async fn ask(
     service: &impl AuthService,
     challenge: &str,
 ) -> Result<Identity, AdmissionRefusal> {
-    let answer = match question(forward, caller, head) {
-        Some(question) => service.ask(forward, question).await,
-        None => None,
+    let question = question(forward, caller, head).ok_or(UNAVAILABLE)?;
+    let known = service.answers();
+    let key = known.map(|answers| answers.key(&question, challenge));
+    let ask = async {
+        let answer = service.ask(forward, question).await;
+        let lifetime = answer.as_ref().and_then(|answer| shared_lifetime(&answer.headers));
+        let result = answer.ok_or(UNAVAILABLE).and_then(|answer| judge(forward, head, &answer, challenge));
+        Judged { result, lifetime }
     };
-    let answer = answer.ok_or(AdmissionRefusal::AuthenticationUnavailable)?;
-    if answer.status.is_success() {
-        return Ok(identity(forward, head, &answer.headers));
+    match known.zip(key) {
+        Some((answers, key)) => answers.answer(key, ask).await,
+        None => ask.await.result,
     }
+}
+
+/// What an answer means.
+fn judge(
+    forward: &ForwardAuth,
+    head: &Parts,
+    answer: &UpstreamReply,
+    challenge: &str,
+) -> Result<Identity, AdmissionRefusal> {
     match answer.status {
+        status if status.is_success() => Ok(identity(forward, head, &answer.headers)),
         StatusCode::UNAUTHORIZED => {
             let own = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
             let challenge = own.unwrap_or(challenge).to_owned();
@@ -74,9 +98,9 @@ pub(super) async fn ask(
             problem: "a credential is missing",
             challenge: challenge.to_owned(),
         }),
-        StatusCode::TOO_MANY_REQUESTS => Err(AdmissionRefusal::AuthenticationUnavailable),
+        StatusCode::TOO_MANY_REQUESTS => Err(UNAVAILABLE),
         status if status.is_client_error() => Err(AdmissionRefusal::Forbidden),
-        _ => Err(AdmissionRefusal::AuthenticationUnavailable),
+        _ => Err(UNAVAILABLE),
     }
 }
 

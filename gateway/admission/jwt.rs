@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Header, Validation, decode, decode_header,
 };
@@ -15,7 +15,7 @@ use ring::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::config::Jwt;
 
@@ -25,9 +25,23 @@ const MAX_SUBJECT: usize = 128;
 /// How many keys are tried for a token that does not name its key.
 const MAX_TRIED: usize = 8;
 
-#[derive(Deserialize)]
-struct Claims {
-    sub: Option<String>,
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenProblem {
+    /// It names a key that is not among the issuer's.
+    UnknownKey,
+    /// Something else, as the start of a sentence.
+    Other(&'static str),
+}
+
+impl TokenProblem {
+    /// The problem, as the start of a sentence.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::UnknownKey => "the token's key is not known",
+            Self::Other(text) => text,
+        }
+    }
 }
 
 /// Makes ring check signatures from here on.
@@ -36,33 +50,42 @@ pub(crate) fn use_ring() {
     let _ = RING.install_default();
 }
 
-/// Returns the `sub` of a token. The token has to be signed, valid now, from the configured issuer, and for us.
-pub(super) fn subject(jwt: &Jwt, token: &str) -> Result<Option<Arc<str>>, &'static str> {
-    let header = decode_header(token).map_err(|_| "the token is malformed")?;
+/// Returns the claims of a token. It has to be signed with one of these keys, valid now, from the configured issuer, and for
+/// us.
+pub(super) fn claims(jwt: &Jwt, keys: &JwkSet, token: &str) -> Result<Map<String, Value>, TokenProblem> {
+    let header = decode_header(token).map_err(|_| TokenProblem::Other("the token is malformed"))?;
     if !jwt.algorithms.contains(&header.alg) {
-        return Err("the token's algorithm is not allowed");
+        return Err(TokenProblem::Other("the token's algorithm is not allowed"));
     }
     // RFC 7515 §4.1.11: extensions that have to be understood, and are not.
     if header.crit.is_some() {
-        return Err("the token has critical extensions");
+        return Err(TokenProblem::Other("the token has critical extensions"));
     }
     let mut validation = Validation::new(header.alg);
     validation.validate_nbf = true;
     validation.set_issuer(&[&jwt.issuer]);
     validation.set_audience(&[&jwt.audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-    let keys = jwt.jwks.keys.iter().filter(|key| may_have_signed(key, &header));
-    let mut problem = "the token's key is not known";
+    let keys = keys.keys.iter().filter(|key| may_have_signed(key, &header));
+    let mut problem = TokenProblem::UnknownKey;
     for key in keys.filter_map(|key| DecodingKey::from_jwk(key).ok()).take(MAX_TRIED) {
-        match decode::<Claims>(token, &key, &validation) {
-            Ok(token) => {
-                let name = token.claims.sub.map(|name| name.chars().take(MAX_SUBJECT).collect::<String>());
-                return Ok(name.map(Into::into));
-            }
-            Err(error) => problem = reason(error.kind()),
+        match decode::<Map<String, Value>>(token, &key, &validation) {
+            Ok(token) => return Ok(token.claims),
+            Err(error) => problem = TokenProblem::Other(reason(error.kind())),
         }
     }
     Err(problem)
+}
+
+/// Whom a token is about (`sub`), if it says so.
+pub(super) fn subject(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, TokenProblem> {
+    match claims.get("sub") {
+        Some(Value::String(name)) => Ok(Some(name.chars().take(MAX_SUBJECT).collect::<String>().into())),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(TokenProblem::Other("the token's sub is not a text"))
+        }
+    }
 }
 
 fn may_have_signed(key: &Jwk, header: &Header) -> bool {

@@ -9,7 +9,8 @@
 //! trusted proxy has (`trusted_proxy`). [`authenticate`] then tries the configured methods in this order: an API key, a signed
 //! token, a name with its password, the word of a service; or only the one that the request's route wants. The first whose credential is present decides; a credential that fails is never tried
 //! by another method, so a caller can't shop around. The service is asked through [`AuthService`], because making a
-//! call to an upstream is not this folder's business.
+//! call to an upstream is not this folder's business. The keys of an issuer that has them at a url are fetched beforehand
+//! (`fetched_keys`), and fields with a token's claims are made here (`claims`).
 //!
 //! `forwarding` writes the fields in which an upstream learns about the caller. [`withheld`] names the fields that no
 //! upstream gets.
@@ -32,10 +33,13 @@
 //! It knows neither sessions nor upstreams nor the gateway's state. How many calls run at once is decided later, per
 //! upstream (`limiter`).
 
+mod answers;
 mod api_keys;
 mod authentication;
 mod buckets;
 mod caller;
+mod claims;
+mod fetched_keys;
 mod forward;
 mod forwarding;
 mod identity;
@@ -43,15 +47,19 @@ mod jwt;
 mod limiter;
 mod meter;
 mod passwords;
+mod question;
 mod route_access;
 mod trusted_proxy;
 
+pub(crate) use answers::Answers;
 pub(crate) use authentication::{authenticate, credential};
 pub(crate) use caller::{Caller, ConnectionInfo};
-pub(crate) use forward::{AuthService, Question};
+pub(crate) use fetched_keys::FetchedKeys;
+pub(crate) use forward::AuthService;
 pub(crate) use identity::withheld;
 pub(crate) use jwt::use_ring;
 pub(crate) use limiter::Limiter;
 pub(crate) use meter::{Batching, Meter};
 pub(crate) use passwords::Passwords;
+pub(crate) use question::Question;
 pub(crate) use route_access::check_routes;

@@ -28,8 +28,17 @@ pub enum AdmissionRefusal {
     #[error("the authentication service refused this client (auth.forward)")]
     Forbidden,
     /// It is not known now whether the client has access.
-    #[error("the authentication service does not answer (auth.forward)")]
-    AuthenticationUnavailable,
+    #[error("{problem}")]
+    AuthenticationUnavailable {
+        /// Why, with the key.
+        problem: &'static str,
+    },
+    /// The client has sent too many wrong passwords.
+    #[error("too many wrong passwords came from here (auth.basic); wait before the next one")]
+    WrongPasswords {
+        /// When the next one is checked.
+        retry_after: Duration,
+    },
     /// The request has passed more gateways of this kind than `limits.hops` allows, so it must be in a loop.
     #[error(
         "the request has already passed {passed} gateways of this kind (limits.hops), so it is probably sent in a circle"

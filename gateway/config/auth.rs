@@ -1,18 +1,18 @@
 //! `auth`: who may come in, by files that hold what they should, or by a service that can be asked.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth_way::AuthWay;
 use super::basic_auth::{Basic, BasicDocument};
-use super::defaults::seconds;
+use super::defaults::{number, seconds};
+use super::jwt_auth::{JwkSource, JwksUrl, Jwt, JwtDocument};
 use super::pem::PemError;
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::quantity::TimeLimit;
@@ -55,40 +55,6 @@ pub(in crate::config) struct ApiKeysDocument {
     pub(in crate::config) header: At<String>,
 }
 
-/// Signed tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct JwtDocument {
-    /// The file with the issuer's public keys, a JWK Set (RFC 7517).
-    #[schemars(example = &"jwks.json")]
-    pub(in crate::config) jwks: At<String>,
-    /// Who has to have issued the token (`iss`).
-    #[schemars(example = &"https://login.example")]
-    pub(in crate::config) issuer: At<String>,
-    /// For whom it has to be (`aud`).
-    #[schemars(example = &"orders")]
-    pub(in crate::config) audience: At<String>,
-    /// The algorithms that may have signed it.
-    #[serde(default = "default_algorithms")]
-    #[schemars(with = "Vec<PublicKeyAlgorithm>", length(min = 1))]
-    pub(in crate::config) algorithms: Vec<Algorithm>,
-}
-
-/// A signature algorithm with a public key (RFC 7518 §3.1, RFC 8037 §3.1). Only the schema is made from this.
-#[derive(JsonSchema)]
-#[allow(dead_code, clippy::upper_case_acronyms, reason = "the names are those of the registry")]
-enum PublicKeyAlgorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-}
-
 /// A service that is asked about each request: its 2xx lets it in, its 401 or 403 does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,14 +76,33 @@ pub(in crate::config) struct ForwardAuthDocument {
     /// How long it may take.
     #[serde(default = "seconds::<1>", with = "TimeLimit")]
     pub(in crate::config) timeout: Duration,
+    /// Whether its answers are used again for equal questions; absent: each request has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) cache: Option<ForwardCache>,
+}
+
+/// Answers that are used again. What lets a client in is kept; equal questions at the same time are asked once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardCache {
+    /// For how long at most; less if the answer's Cache-Control says so.
+    #[serde(with = "TimeLimit")]
+    pub keep: Duration,
+    /// How many are kept.
+    #[schemars(range(max = 1_000_000))]
+    pub max: NonZeroUsize,
+    /// Whether questions about different methods and urls are different.
+    pub per_url: bool,
+}
+
+impl Default for ForwardCache {
+    fn default() -> Self {
+        Self { keep: seconds::<10>(), max: number::<10_000>(), per_url: true }
+    }
 }
 
 fn default_key_header() -> At<String> {
     "X-API-Key".to_owned().into()
-}
-
-fn default_algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]
 }
 
 fn default_asked_headers() -> Vec<At<String>> {
@@ -139,6 +124,8 @@ pub struct Auth {
     pub forward: Option<ForwardAuth>,
     /// Whether credentials are passed on.
     pub pass_credentials: bool,
+    /// The fields in which services learn who a client is.
+    pub(super) added: Vec<HeaderName>,
 }
 
 impl Auth {
@@ -163,10 +150,18 @@ impl Auth {
         }
     }
 
-    /// The fields that only the asked service may say.
+    /// The urls from which the keys of issuers are fetched.
+    pub fn jwks_urls(&self) -> impl Iterator<Item = &JwksUrl> {
+        self.jwt.iter().filter_map(|jwt| match &jwt.jwks {
+            JwkSource::Url(url) => Some(url),
+            JwkSource::File(_) => None,
+        })
+    }
+
+    /// The fields that only the asked service, or a token's claims, may say.
     #[must_use]
     pub fn added(&self) -> &[HeaderName] {
-        self.forward.as_ref().map_or(&[], |forward| &forward.add)
+        &self.added
     }
 }
 
@@ -196,21 +191,6 @@ pub struct ApiKey {
     pub hash: [u8; 32],
 }
 
-/// Signed tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwt {
-    /// Where the keys are from.
-    pub file: PathBuf,
-    /// The issuer's public keys.
-    pub jwks: JwkSet,
-    /// Who has to have issued a token.
-    pub issuer: String,
-    /// For whom it has to be.
-    pub audience: String,
-    /// What may have signed it; public-key algorithms only.
-    pub algorithms: Vec<Algorithm>,
-}
-
 /// A service that is asked about each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardAuth {
@@ -226,6 +206,8 @@ pub struct ForwardAuth {
     pub name: Option<HeaderName>,
     /// How long it may take.
     pub timeout: Duration,
+    /// Whether its answers are used again.
+    pub cache: Option<ForwardCache>,
 }
 
 impl Resolver<'_> {
@@ -240,13 +222,18 @@ impl Resolver<'_> {
             let help = "add `api_keys`, `jwt`, `basic` or `forward`, or remove `auth` to let everybody in";
             return self.refuse(document.span, "`auth` lets nobody in", help);
         }
+        let (jwt, forward) = (jwt.transpose(), forward.transpose());
+        let by_claims = jwt.iter().flatten().flat_map(|jwt| jwt.claims.iter().map(|(name, _)| name));
+        let added = by_claims.chain(forward.iter().flatten().flat_map(|forward| &forward.add));
+        let added = added.cloned().collect();
         Ok(Auth {
             paths: paths.transpose()?,
             api_keys: api_keys.transpose()?,
-            jwt: jwt.transpose()?,
+            jwt: jwt?,
             basic: basic.transpose()?,
-            forward: forward.transpose()?,
+            forward: forward?,
             pass_credentials: *pass_credentials,
+            added,
         })
     }
 
@@ -275,27 +262,6 @@ impl Resolver<'_> {
         Ok(ApiKeys { file, header: header?, keys })
     }
 
-    fn jwt(&mut self, document: &JwtDocument) -> Resolved<Jwt> {
-        let text = self.text_file(&document.jwks)?;
-        let shown = document.jwks.shown();
-        let Ok(jwks) = serde_json::from_str::<JwkSet>(&text) else {
-            let message = format!("the file {shown} is not a JWK Set");
-            return self.refuse(document.jwks.span, message, "it is `{\"keys\": [...]}` (RFC 7517 §5)");
-        };
-        let is_public = |key: &DecodingKey| key.family() != AlgorithmFamily::Hmac;
-        if !jwks.keys.iter().any(|key| DecodingKey::from_jwk(key).as_ref().is_ok_and(is_public)) {
-            let message = format!("the file {shown} has no public key that can be used");
-            return self.refuse(document.jwks.span, message, "known are RSA, P-256, P-384 and Ed25519");
-        }
-        Ok(Jwt {
-            file: self.file(&document.jwks),
-            jwks,
-            issuer: document.issuer.value.clone(),
-            audience: document.audience.value.clone(),
-            algorithms: document.algorithms.clone(),
-        })
-    }
-
     fn forward_auth(&mut self, document: &ForwardAuthDocument) -> Resolved<ForwardAuth> {
         let upstream = self.upstream_named(&document.upstream);
         let path = self.path(&document.path);
@@ -309,11 +275,12 @@ impl Resolver<'_> {
             add: add?,
             name: name.transpose()?,
             timeout: document.timeout,
+            cache: document.cache,
         })
     }
 
     /// A field of the reply that the services get: not one that frames a message or names the hop.
-    fn added_field(&mut self, name: &At<String>) -> Resolved<HeaderName> {
+    pub(super) fn added_field(&mut self, name: &At<String>) -> Resolved<HeaderName> {
         let field = self.header_name(name)?;
         if !is_forbidden_in_item(&field) {
             return Ok(field);
@@ -353,8 +320,15 @@ mod tests {
     fn a_path_is_covered_however_a_service_reads_it() {
         let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
         let paths = Some(vec![path("/od/$admin")]);
-        let auth =
-            Auth { paths, api_keys: None, jwt: None, basic: None, forward: None, pass_credentials: false };
+        let auth = Auth {
+            paths,
+            api_keys: None,
+            jwt: None,
+            basic: None,
+            forward: None,
+            pass_credentials: false,
+            added: Vec::new(),
+        };
         for covered in [
             "/od/$admin",
             "/od/%24admin/x",

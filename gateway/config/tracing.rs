@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::otel::{ResourceAttribute, Variables, with_path_of_traces};
 use super::resolver::{Resolved, Resolver};
 use super::sampler::{Parent, Sampler};
+use super::web_url::web_url;
 use super::yaml::quantity::Percent;
 use super::yaml::span::Span;
 use super::yaml::wrappers::At;
@@ -116,7 +117,7 @@ impl Resolver<'_> {
     }
 
     fn receiver(&mut self, url: &str, written: Option<&At<String>>) -> Resolved<Uri> {
-        let uri = url.parse::<Uri>().ok().filter(is_receiver);
+        let uri = web_url(url).filter(|uri| uri.query().is_none());
         let (span, shown) = written.map_or_else(
             || (None::<Span>, "the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT`".to_owned()),
             |otlp| (otlp.span, otlp.shown()),
@@ -127,14 +128,6 @@ impl Resolver<'_> {
             Ok,
         )
     }
-}
-
-/// Whether a url has a scheme that is known here, a host, and nothing that does not belong there.
-fn is_receiver(uri: &Uri) -> bool {
-    let is_plain = |authority: &str| !authority.is_empty() && !authority.contains('@');
-    matches!(uri.scheme_str(), Some("http" | "https"))
-        && uri.authority().is_some_and(|authority| is_plain(authority.as_str()))
-        && uri.query().is_none()
 }
 
 fn queue(variables: &mut Variables<'_>) -> SpanQueue {

@@ -6,6 +6,7 @@
 
 use http::header::{HeaderMap, HeaderName};
 
+pub mod cache_control;
 pub mod changes;
 pub mod field;
 pub mod forwarded;

@@ -11,8 +11,9 @@ use crate::batch::{AdmissionRefusal, OutcomeKind};
 pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
     // A retry may help only if the refusal is for now.
     let retry_after = match refusal {
-        AdmissionRefusal::RateLimited { retry_after, .. } => Some(*retry_after),
-        AdmissionRefusal::AuthenticationUnavailable => Some(UNAVAILABLE_FOR),
+        AdmissionRefusal::RateLimited { retry_after, .. }
+        | AdmissionRefusal::WrongPasswords { retry_after } => Some(*retry_after),
+        AdmissionRefusal::AuthenticationUnavailable { .. } => Some(UNAVAILABLE_FOR),
         AdmissionRefusal::Unauthenticated { .. }
         | AdmissionRefusal::OverBurst { .. }
         | AdmissionRefusal::Forbidden
@@ -36,7 +37,8 @@ pub(super) const fn row(refusal: &AdmissionRefusal) -> Row {
         AdmissionRefusal::RateLimited { .. } => table::RATE_LIMITED,
         AdmissionRefusal::Unauthenticated { .. } => table::UNAUTHENTICATED,
         AdmissionRefusal::Forbidden => table::CLIENT_FORBIDDEN,
-        AdmissionRefusal::AuthenticationUnavailable => table::AUTHENTICATION_UNAVAILABLE,
+        AdmissionRefusal::WrongPasswords { .. } => table::WRONG_PASSWORDS,
+        AdmissionRefusal::AuthenticationUnavailable { .. } => table::AUTHENTICATION_UNAVAILABLE,
         AdmissionRefusal::Loop { .. } => table::LOOP_DETECTED,
         AdmissionRefusal::OverBurst { .. } => table::OVER_BURST,
     }

@@ -45,6 +45,7 @@ rows! {
     // Access: the same for batches, items and single requests.
     [ACCESS]
     RATE_LIMITED = TOO_MANY_REQUESTS "rate_limited" "http_request_denied" "Rate limit exceeded";
+    WRONG_PASSWORDS = TOO_MANY_REQUESTS "wrong_passwords" "http_request_denied" "Too many wrong passwords";
     UNAUTHENTICATED = UNAUTHORIZED "unauthenticated" "http_request_denied" "Not authenticated";
     CLIENT_FORBIDDEN = FORBIDDEN "client_forbidden" "http_request_denied" "Access denied";
     AUTHENTICATION_UNAVAILABLE = SERVICE_UNAVAILABLE "authentication_unavailable" "destination_unavailable" "Authentication is unavailable";

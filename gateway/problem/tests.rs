@@ -159,7 +159,8 @@ fn every_refusal_has_a_reason_that_starts_at_zero() {
         BatchRefusal::NotAdmitted(unauthenticated()),
         BatchRefusal::NotAdmitted(AdmissionRefusal::Forbidden),
         BatchRefusal::NotAdmitted(AdmissionRefusal::Loop { passed: 5 }),
-        BatchRefusal::NotAdmitted(AdmissionRefusal::AuthenticationUnavailable),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::AuthenticationUnavailable { problem: "no answer" }),
+        BatchRefusal::NotAdmitted(AdmissionRefusal::WrongPasswords { retry_after: Duration::ZERO }),
         BatchRefusal::MethodNotAllowed,
         BatchRefusal::BodyTimeout { seconds: 1 },
         BatchRefusal::BodyUnreadable,
@@ -273,7 +274,7 @@ fn who_is_not_let_in_learns_how_to_come_in() {
     assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected");
     let circling = of_admission(&AdmissionRefusal::Loop { passed: 5 });
     assert_eq!(line(&circling), "508 loop_detected proxy_loop_detected rejected");
-    let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable);
+    let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable { problem: "no answer" });
     let expected = "503 authentication_unavailable destination_unavailable not_sent retryable";
     assert_eq!(line(&unavailable), expected);
 }

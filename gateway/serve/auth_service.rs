@@ -1,12 +1,14 @@
 //! The call to the service that authenticates requests (`auth.forward`). It is made like an item's: over the
 //! connections of the service's upstream, within its concurrency, and counted among its attempts.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 
-use crate::admission::{AuthService, Passwords, Question};
+use crate::admission::{Answers, AuthService, FetchedKeys, Passwords, Question};
 use crate::clock::{Deadline, Stopwatch};
-use crate::config::ForwardAuth;
+use crate::config::{ForwardAuth, JwksUrl};
 use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget, UpstreamReply};
 use crate::header::spelling::Spellings;
 use crate::memory::MemoryReservation;
@@ -20,6 +22,14 @@ const MAX_ANSWER: usize = 64 << 10;
 impl AuthService for Context {
     fn passwords(&self) -> &Passwords {
         &self.gateway().passwords
+    }
+
+    fn fetched_keys(&self, source: &JwksUrl) -> Option<Arc<FetchedKeys>> {
+        self.snapshot.fetched_keys.iter().find(|keys| keys.are_from(source)).map(Arc::clone)
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        self.snapshot.answers.as_deref()
     }
 
     async fn ask(&self, forward: &ForwardAuth, question: Question) -> Option<UpstreamReply> {

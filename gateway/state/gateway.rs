@@ -49,6 +49,7 @@ impl Gateway {
         let traces = Traces::new(metrics.trace_spans.clone());
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
         let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
+        let passwords = Passwords::new(metrics.authentication.clone());
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             checks: Mutex::default(),
@@ -58,7 +59,7 @@ impl Gateway {
             traces,
             memory,
             encoders,
-            passwords: Passwords::default(),
+            passwords,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),

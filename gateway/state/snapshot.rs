@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::admission::{Limiter, use_ring};
+use crate::admission::{Answers, FetchedKeys, Limiter, use_ring};
 use crate::config::{ListenAddress, Settings};
 use crate::route::UpstreamIndex;
 use crate::telemetry::{Metrics, Names};
@@ -21,6 +21,10 @@ pub(crate) struct Snapshot {
     connections: Arc<Connections>,
     /// The rate limits, in the order of the configuration.
     pub(crate) limiters: Vec<Arc<Limiter>>,
+    /// The keys of issuers that have them at a url.
+    pub(crate) fetched_keys: Vec<Arc<FetchedKeys>>,
+    /// What the service that knows clients has answered.
+    pub(crate) answers: Option<Arc<Answers>>,
     listeners: Vec<Arc<ServedListener>>,
 }
 
@@ -63,7 +67,11 @@ impl Snapshot {
         use_ring();
         let limiters = before.map_or(&[][..], |before| &before.limiters);
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
-        Ok(Self { settings, upstreams, connections, limiters, listeners })
+        let fetched_keys = before.map_or(&[][..], |before| &before.fetched_keys);
+        let fetched_keys = FetchedKeys::all(settings.auth.as_ref(), &metrics.authentication, fetched_keys);
+        let answers = before.and_then(|before| before.answers.as_ref());
+        let answers = Answers::of(settings.auth.as_ref(), &metrics.authentication, answers);
+        Ok(Self { settings, upstreams, connections, limiters, fetched_keys, answers, listeners })
     }
 
     /// The listener whose socket was bound for this address.

@@ -23,8 +23,8 @@ use super::metric_words::{Exposition, HandoverResult, MemoryPurpose, ReloadResul
 use super::open_metrics::OpenMetrics;
 use super::registry::{LATENCY, metric_table};
 use super::{
-    BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Names, RequestRecord,
-    SpanResult, TargetMetrics, TlsFailures, UpstreamMetrics,
+    AuthenticationMetrics, BatchEnd, BatchRecord, CertificateMetrics, ConnectionMetrics, LongLivedMetrics,
+    Names, RequestRecord, SpanResult, TargetMetrics, TlsFailures, UpstreamMetrics,
 };
 
 const ITEMS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
@@ -124,6 +124,8 @@ metric_table! {
         pub tls_failures: Arc<TlsFailures> = Arc::new(TlsFailures::register(registry)?);
         /// Certificates that the gateway presents.
         pub certificates: CertificateMetrics = CertificateMetrics::register(registry)?;
+        /// How clients are authenticated.
+        pub authentication: AuthenticationMetrics = AuthenticationMetrics::register(registry)?;
         /// Traces of recent observations.
         pub(super) exemplars: Exemplars = Exemplars::default();
         log: OnceLock<Arc<AtomicU64>> = OnceLock::new();
@@ -193,6 +195,7 @@ impl Metrics {
         }
         self.connections.prepare();
         self.certificates.show(settings);
+        self.authentication.prepare(settings);
         self.tls_failures.prepare("client", "");
         for upstream in &settings.upstreams {
             self.upstreams.prepare(&upstream.name);

@@ -9,6 +9,7 @@ pub(crate) mod log_throttle;
 pub(crate) mod registry;
 mod access;
 mod after;
+mod authentication;
 mod certificates;
 mod connections;
 mod durations;
@@ -39,6 +40,7 @@ mod upstreams;
 
 pub use access::AccessLog;
 pub use after::After;
+pub use authentication::{AnswerSource, AuthenticationMetrics, PasswordResult};
 pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, ConnectionRefusal, RefusedRequest};
 pub use grpc::GrpcStatus;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::access::kinds_of_lines;
 use super::registry::About;
 use super::{
-    CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Metrics, TargetMetrics, TlsFailures,
-    UpstreamMetrics,
+    AuthenticationMetrics, CertificateMetrics, ConnectionMetrics, LongLivedMetrics, Metrics, TargetMetrics,
+    TlsFailures, UpstreamMetrics,
 };
 use crate::config::AccessField;
 
@@ -25,6 +25,7 @@ fn metrics() -> String {
         ConnectionMetrics::ABOUT,
         TlsFailures::ABOUT,
         CertificateMetrics::ABOUT,
+        AuthenticationMetrics::ABOUT,
     ];
     for About { name, kind, labels, help } in all.concat() {
         let kind = kind.trim_start_matches("Int").trim_end_matches("Vec").to_lowercase();

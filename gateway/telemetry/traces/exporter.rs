@@ -29,7 +29,7 @@ use super::attributes::Attributes;
 use crate::clock::Deadline;
 use crate::config::Tracing;
 use crate::header::retry_after;
-use crate::http_client::{ClientError, HttpClient, Server, tls_config};
+use crate::http_client::{ClientError, HttpClient, Server};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::words::words;
 
@@ -153,14 +153,8 @@ impl Exporter {
 /// A client for the receiver, and who that is. An error says why there is none.
 fn client(tracing: &Tracing) -> Result<(HttpClient, Server), String> {
     let receiver = &tracing.receiver;
-    let server = Server::from_url(&receiver.url).ok_or("its host can't be in a certificate")?;
-    let tls = match &server {
-        Server::Tls { .. } => {
-            Some(tls_config(receiver.ca.as_deref()).map_err(|error| format!("no authorities: {error}"))?)
-        }
-        Server::Tcp(_) | Server::Unix(_) => None,
-    };
-    Ok((HttpClient { timeout: receiver.timeout, max_reply: MAX_REPLY, tls }, server))
+    let (client, server) = HttpClient::for_url(&receiver.url, receiver.ca.as_deref())?;
+    Ok((HttpClient { timeout: receiver.timeout, max_reply: MAX_REPLY, ..client }, server))
 }
 
 /// What a receiver has made of spans.

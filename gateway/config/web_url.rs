@@ -1,0 +1,13 @@
+//! Urls of servers that the gateway itself sends requests to.
+
+use http::Uri;
+
+/// A url with the scheme `http` or `https`, and a host without a user's name before it.
+pub(super) fn web_url(text: &str) -> Option<Uri> {
+    let is_plain = |authority: &str| !authority.is_empty() && !authority.contains('@');
+    let is_known = |uri: &Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| is_plain(authority.as_str()))
+    };
+    text.parse().ok().filter(is_known)
+}
