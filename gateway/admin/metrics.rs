@@ -43,9 +43,7 @@ fn measure_memory(gateway: &Gateway) {
 
 /// The format that is wanted most; of two that are wanted alike, the older one.
 fn format(headers: &HeaderMap) -> Exposition {
-    let accept = Accept::from_headers(headers);
-    let ranges = accept.ranges();
-    let is_wanted = ranges.weight_of("application/openmetrics-text") > ranges.weight_of("text/plain");
+    let is_wanted = Accept::from_headers(headers).prefers("application/openmetrics-text", "text/plain");
     if is_wanted { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
