@@ -83,6 +83,16 @@ fn other_pages_may_neither_read_nor_write() {
     let policy = ask(admin, page(), &own, None).header("Content-Security-Policy").unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(Request::get("/").send(admin).text().contains("/metrics"));
+    for (path, accept, expected) in [
+        ("/", "text/html;q=0, text/plain", "text/plain; charset=utf-8"),
+        ("/", "*/*", "text/plain; charset=utf-8"),
+        ("/config", "application/json, text/plain, */*", "application/json"),
+        ("/config", "application/json;q=0.1, application/yaml", "application/yaml"),
+        ("/config", "*/*", "application/yaml"),
+    ] {
+        let reply = Request::get(path).header("Accept", accept).send(admin);
+        assert_eq!(reply.header("Content-Type"), Some(expected), "{path} {accept}");
+    }
     for path in ["/batches", "/console/console.js"] {
         assert_eq!(ask(admin, Request::get(path), &own, None).status, 200);
         assert_eq!(ask(admin, Request::get(path), evil, None).status, 403, "{path}");

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message as _;
 use serde_json::{Value, json};
 
+use crate::harness::upstream::Recorded;
 use crate::harness::wait::until_true;
 use crate::harness::{Answer, Config, Gate, Gateway, Request, Upstream};
 use receiver::{Receiver, hex, of_kind, only, told, value, values};
@@ -232,6 +233,85 @@ fn items_that_share_a_call_link_to_it() {
     let shared = vec![call.span_id.clone()];
     assert_eq!(links, [vec![], shared.clone(), shared]);
     assert_eq!(call.parent_span_id, items[0].span_id);
+}
+
+#[test]
+fn calls_that_undo_items_have_spans() {
+    let receiver = Receiver::start();
+    let upstream = Upstream::answering(|request: &Recorded| match (&*request.method, &*request.target) {
+        ("POST", _) => Answer::text(201, "made").header("Location", "/orders/7"),
+        ("DELETE", _) => Answer::empty(204),
+        _ => Answer::text(404, "no"),
+    });
+    let config = Config::all_to("shop", upstream.url()).with("undo: { POST: \"DELETE {location}\" }");
+    let gateway = receiver.setup(&config.batch("/batch").with("groups: compensate"), "").start();
+    let item = |method: &str, url: &str| json!({"method": method, "url": url, "atomicityGroup": "g"});
+    gateway.batch(&json!({"requests": [item("POST", "/orders"), item("GET", "/missing")]}));
+    let (_, spans) = receiver.served();
+    let named = |name: &str| {
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"))
+    };
+    let (item, undo, call) = (named("item POST /"), named("undo DELETE"), named("DELETE"));
+    assert_eq!((&undo.parent_span_id, &call.parent_span_id), (&item.span_id, &undo.span_id));
+    assert!(!is_error(undo) && !is_error(call) && undo.start_time_unix_nano >= item.end_time_unix_nano);
+    let url = format!("{}/orders/7", upstream.url());
+    assert_eq!(
+        values(call, ["http.response.status_code", "batchgate.upstream", "url.full"]),
+        ["204", "shop", &url]
+    );
+    let made = upstream.requests().into_iter().find(|request| request.method == "DELETE").unwrap();
+    assert_eq!(told(&made)[1], hex(&call.span_id));
+}
+
+#[test]
+fn the_call_to_a_service_that_authenticates_has_a_span() {
+    let (receiver, upstream) = (Receiver::start(), Upstream::start());
+    let login = Upstream::answering(|request: &Recorded| {
+        let is_known = request.header("authorization").is_some();
+        if is_known { Answer::empty(204) } else { Answer::text(401, "who?") }
+    });
+    let config = config(&upstream).upstream("login", login.url());
+    let config = config.raw("auth: { forward: { upstream: login, path: \"/check\" } }".to_owned());
+    let gateway = receiver.setup(&config, "").start();
+    for (request, status) in
+        [(Request::get("/a").header("Authorization", "x"), 200), (Request::get("/a"), 401)]
+    {
+        assert_eq!(gateway.send(&request).status, status);
+    }
+    // The second request has no call to the shop.
+    let spans = receiver.wait_for(7);
+    let asking: Vec<_> = spans.iter().filter(|span| span.name == "authenticate").collect();
+    assert_eq!(asking.len(), 2);
+    for (asking, (question, status)) in asking.iter().zip(login.requests().iter().zip(["204", "401"])) {
+        let call = spans.iter().find(|span| span.parent_span_id == asking.span_id).unwrap();
+        assert_eq!(values(call, ["http.response.status_code", "batchgate.upstream"]), [status, "login"]);
+        assert_eq!(value(&call.attributes, "url.full"), format!("{}/check", login.url()));
+        assert_eq!(told(question)[1], hex(&call.span_id));
+        assert_eq!(
+            spans
+                .iter()
+                .filter(|span| span.span_id == asking.parent_span_id && span.kind() == SpanKind::Server)
+                .count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn spans_are_compressed_where_that_is_wanted() {
+    let upstream = Upstream::start();
+    let by_file = Receiver::start();
+    let gateway = start(&by_file, &upstream, ", compression: gzip");
+    gateway.send(&Request::get("/a"));
+    let by_variable = Receiver::start();
+    let variable =
+        by_variable.setup(&config(&upstream), "").with_variable("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    let other = variable.start();
+    other.send(&Request::get("/a"));
+    for receiver in [by_file, by_variable] {
+        receiver.served();
+        assert_eq!(receiver.0.requests()[0].header("content-encoding"), Some("gzip"));
+    }
 }
 
 /// How many spans had this result.

@@ -8,7 +8,7 @@ use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 
 use super::targets;
-use crate::format::{Accept, Encoder, ReplyCoding, names_gzip};
+use crate::format::{Accept, gzip, names_gzip};
 use crate::memory::MemoryUse;
 use crate::state::gateway::Gateway;
 use crate::telemetry::{Exposition, MemoryPurpose};
@@ -43,16 +43,8 @@ fn measure_memory(gateway: &Gateway) {
 
 /// The format that is wanted most; of two that are wanted alike, the older one.
 fn format(headers: &HeaderMap) -> Exposition {
-    let accept = Accept::from_headers(headers);
-    let ranges = accept.ranges();
-    let is_wanted = ranges.weight_of("application/openmetrics-text") > ranges.weight_of("text/plain");
+    let is_wanted = Accept::from_headers(headers).prefers("application/openmetrics-text", "text/plain");
     if is_wanted { Exposition::OpenMetrics } else { Exposition::Text }
-}
-
-fn gzip(text: &[u8]) -> std::io::Result<Bytes> {
-    let mut encoder = Encoder::new(ReplyCoding::Gzip)?;
-    encoder.push(text)?;
-    encoder.finish()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use crate::format::Accept;
 use crate::header::X_REQUEST_ID;
 use crate::listener::plain_service::PlainHandler;
 use crate::state::gateway::Gateway;
@@ -82,7 +83,9 @@ impl Admin {
             return refused;
         }
         let path = request.uri().path();
-        let is_for_page = path == "/" && accepts(request, "text/html") || path.starts_with("/console/");
+        let accept = Accept::from_headers(request.headers());
+        let is_for_page =
+            path == "/" && accept.prefers("text/html", "text/plain") || path.starts_with("/console/");
         if let Some(file) = Some(path).filter(|_| is_for_page).and_then(page::file) {
             return guarded(request, || file);
         }
@@ -99,7 +102,7 @@ impl Admin {
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
-            "/config" if accepts(request, JSON) => {
+            "/config" if Accept::from_headers(request.headers()).prefers(JSON, YAML) => {
                 reply(StatusCode::OK, JSON, self.0.snapshot().settings.shown_as_json())
             }
             "/config" => reply(StatusCode::OK, YAML, self.0.snapshot().settings.shown.clone()),
@@ -118,12 +121,6 @@ fn guarded(request: &Request<Bytes>, answer: impl FnOnce() -> Response<Bytes>) -
 
 fn refused(refusal: Refusal) -> Response<Bytes> {
     reply(refusal.status, TEXT, refusal.text)
-}
-
-/// Whether the client names this media type in Accept.
-fn accepts(request: &Request<Bytes>, media_type: &str) -> bool {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains(media_type))
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {

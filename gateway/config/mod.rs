@@ -137,7 +137,7 @@ pub use listener_tls::{ListenerTls, TlsVersion};
 pub use load::{Loaded, parse, schema};
 pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
-pub use otel::ResourceAttribute;
+pub use otel::{ResourceAttribute, TraceCompression};
 pub use overrides::Override;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;

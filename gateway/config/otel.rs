@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::sampler::{Parent, Sampler};
@@ -30,6 +32,16 @@ pub struct ResourceAttribute {
     pub key: String,
     /// Its value.
     pub value: String,
+}
+
+/// How spans are compressed on their way to the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceCompression {
+    /// Not at all.
+    None,
+    /// With gzip.
+    Gzip,
 }
 
 /// Reads the variables.
@@ -98,6 +110,18 @@ impl<'env> Variables<'env> {
     pub(super) fn timeout(&mut self) -> Option<Duration> {
         let names = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
         self.first(names).and_then(|variable| self.milliseconds(&variable))
+    }
+
+    /// How requests to the receiver are compressed.
+    pub(super) fn compression(&mut self) -> Option<TraceCompression> {
+        let names = ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+        let variable = self.first(names)?;
+        let compression = |text: &str| match text {
+            "gzip" => Some(TraceCompression::Gzip),
+            "none" => Some(TraceCompression::None),
+            _ => None,
+        };
+        self.read(&variable, "`gzip` or `none`", compression)
     }
 
     /// A duration of the span processor.

@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::otel::{ResourceAttribute, Variables, with_path_of_traces};
+use super::otel::{ResourceAttribute, TraceCompression, Variables, with_path_of_traces};
 use super::resolver::{Resolved, Resolver};
 use super::sampler::{Parent, Sampler};
 use super::web_url::web_url;
@@ -32,11 +32,15 @@ pub(in crate::config) struct TracingDocument {
     /// Items of one batch that have spans: those that failed, then the slowest.
     #[schemars(range(max = 10_000))]
     pub(in crate::config) max_items: usize,
+    /// How spans are compressed on their way. Absent: as `OTEL_EXPORTER_OTLP_TRACES_COMPRESSION` or `OTEL_EXPORTER_OTLP_COMPRESSION`
+    /// says, or else not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) compression: Option<TraceCompression>,
 }
 
 impl Default for TracingDocument {
     fn default() -> Self {
-        Self { otlp: None, sample: None, max_items: 100 }
+        Self { otlp: None, sample: None, max_items: 100, compression: None }
     }
 }
 
@@ -66,6 +70,8 @@ pub struct TraceReceiver {
     pub ca: Option<PathBuf>,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How the requests are compressed.
+    pub compression: TraceCompression,
 }
 
 /// The spans that wait to be sent.
@@ -104,6 +110,10 @@ impl Resolver<'_> {
                 headers: variables.headers(),
                 ca: variables.certificate().map(PathBuf::from),
                 timeout: variables.timeout().unwrap_or(Duration::from_secs(10)),
+                compression: document
+                    .compression
+                    .or_else(|| variables.compression())
+                    .unwrap_or(TraceCompression::None),
             },
             sampler: sampler.unwrap_or(Sampler { share: 1.0, parent: Parent::Heeded }),
             max_items: document.max_items,
@@ -188,6 +198,10 @@ mod tests {
         ] {
             assert_eq!(tracing(text, variables).unwrap().receiver.url, url);
         }
+        let coded = ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+        let compression = |text| tracing(text, &[ENDPOINT, coded]).unwrap().receiver.compression;
+        assert_eq!(compression(""), TraceCompression::Gzip);
+        assert_eq!(compression("tracing: { compression: none }"), TraceCompression::None);
         let sampler = ("OTEL_TRACES_SAMPLER", "always_off");
         let shares =
             ["", "tracing: { sample: 25% }"].map(|text| tracing(text, &[ENDPOINT, sampler]).unwrap());
@@ -202,6 +216,7 @@ mod tests {
             ENDPOINT,
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b, authorization=Basic%20x"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "250"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=b%2Cc"),
             ("OTEL_SERVICE_NAME", "shop-gateway"),
@@ -215,6 +230,7 @@ mod tests {
             (&tracing.receiver.headers["x-key"], tracing.receiver.timeout.as_millis()),
             (&"a b".parse().unwrap(), 250)
         );
+        assert_eq!(tracing.receiver.compression, TraceCompression::Gzip);
         assert!(!format!("{tracing:?}").contains("Basic"));
         let resource = tracing.resource.iter().map(|given| (given.key.as_str(), given.value.as_str()));
         let expected = [("deployment.environment.name", "b,c"), ("service.name", "shop-gateway")];
@@ -234,6 +250,7 @@ mod tests {
             (("OTEL_EXPORTER_OTLP_HEADERS", "secret"), "a list like"),
             (("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"), "a number of milliseconds"),
             (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "`http/protobuf`"),
+            (("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"), "`gzip` or `none`"),
             (("OTEL_BSP_MAX_QUEUE_SIZE", "0"), "a number from 1"),
         ] {
             let loaded = load("", &[ENDPOINT, variable]);

@@ -117,7 +117,7 @@ pub use reply::UpstreamReply;
 pub use resolve::{Answers, Resolver, Surroundings, Unfit, locate, resolve};
 pub use source::DispatchLimits;
 pub use stream::StreamDispatch;
-pub use timeline::{AttemptTimes, Attempts, SpanId, Timeline};
+pub use timeline::{AttemptTimes, Attempts, SpanId, Timeline, UndoTimes};
 
 #[cfg(test)]
 mod tests;

@@ -116,7 +116,8 @@ impl Progress {
     }
 
     /// Hands out the times of the item, which ends now if it has not yet.
-    pub(super) fn take_timeline(&self) -> Timeline {
+    #[must_use]
+    pub fn take_timeline(&self) -> Timeline {
         self.mark_ended();
         let attempts = std::mem::replace(&mut self.attempts.lock().ended, Attempts::none());
         Timeline {
@@ -124,6 +125,7 @@ impl Progress {
             permit: self.permit.get().copied(),
             attempts,
             end: self.end.get().copied(),
+            undo: None,
         }
     }
 }

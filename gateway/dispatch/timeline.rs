@@ -9,10 +9,11 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stopwatch;
+use crate::route::UpstreamIndex;
 
 /// The times of one item.
 #[derive(Clone, Debug)]
@@ -25,13 +26,32 @@ pub struct Timeline {
     pub attempts: Attempts,
     /// It ended. `None`: it was never started.
     pub end: Option<Stopwatch>,
+    /// The call that undid it, after its group had failed.
+    pub undo: Option<Arc<UndoTimes>>,
+}
+
+/// A call that undid an item, and when what happened to it.
+#[derive(Clone, Debug)]
+pub struct UndoTimes {
+    /// Its method.
+    pub method: Method,
+    /// Where it went.
+    pub upstream: UpstreamIndex,
+    /// The path and query of the request line, as the upstream saw it.
+    pub target: Box<str>,
+    /// It could have been sent from here on.
+    pub began: Stopwatch,
+    /// It had worked, or was given up.
+    pub end: Stopwatch,
+    /// Its attempts.
+    pub attempts: Attempts,
 }
 
 impl Timeline {
     /// The times of an item that was never started.
     #[must_use]
     pub const fn not_started(queued: Stopwatch) -> Self {
-        Self { queued, permit: None, attempts: Attempts::none(), end: None }
+        Self { queued, permit: None, attempts: Attempts::none(), end: None, undo: None }
     }
 
     /// It ends now, and so does its last attempt.

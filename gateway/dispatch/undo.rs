@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
+use crate::clock::Stopwatch;
 use crate::header::field::Fields;
 use crate::header::forwarded::X_FORWARDED_PREFIX;
 use crate::plan::Call;
@@ -17,6 +18,7 @@ use super::failure::CallFailure;
 use super::outcome::Outcome;
 use super::progress::Sent;
 use super::reply::UpstreamReply;
+use super::timeline::{Attempts, UndoTimes};
 
 /// Fields of a member that the calls around it have, too.
 const OF_CALLER: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, X_FORWARDED_PREFIX];
@@ -132,6 +134,18 @@ enum AlsoDone {
 pub(super) struct Impossible;
 
 impl UndoCall {
+    /// Its times, from when it could be made to now.
+    pub(super) fn times(&self, began: Stopwatch, attempts: Attempts) -> UndoTimes {
+        UndoTimes {
+            method: self.method.clone(),
+            upstream: self.call.upstream,
+            target: self.call.target.clone(),
+            began,
+            end: Stopwatch::start(),
+            attempts,
+        }
+    }
+
     /// What undoes a member by this rule; `None` if there is nothing to undo. `locate` makes a call to the url in a
     /// Location, if that leads to the same upstream.
     ///

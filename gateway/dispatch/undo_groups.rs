@@ -3,6 +3,8 @@
 //!
 //! All of it is one task's, so that no lock here is ever contended.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
 use crate::batch::{ItemId, ItemIndex, SetAnswer};
@@ -13,6 +15,7 @@ use super::compensation::{Compensation, Effect, Ended, Undone, Verdict};
 use super::outcome::{DispatchedItem, Outcome, SkipReason};
 use super::placed_call::{PlacedCall, SnapshotJob};
 use super::progress::{Progress, Sent};
+use super::timeline::UndoTimes;
 use super::undo::{Before, snapshot_of, to_same_place};
 
 /// The groups of a batch. Empty if none is undone.
@@ -46,6 +49,8 @@ struct State {
     /// Bytes of what was read before members.
     held: usize,
     is_queued: bool,
+    /// By member: the call that undid it.
+    undo_times: Vec<Option<Arc<UndoTimes>>>,
 }
 
 /// What is kept of a member, to undo it.
@@ -205,6 +210,7 @@ impl UndoGroups {
         let cause = group.members.get(first).and_then(|number| ids.get(*number));
         let on = cause.unwrap_or(&item.subject.id).clone();
         item.undone = state.compensation.undo_of(member);
+        item.timeline.undo = state.undo_times.get(member).cloned().flatten();
         item.subject.answer_set(if member == told { SetAnswer::ByThis } else { SetAnswer::ByOther });
         match state.compensation.verdict(member) {
             Verdict::Own => {}
@@ -221,6 +227,7 @@ impl Group {
             kept: members.iter().map(|_| Kept::default()).collect(),
             held: 0,
             is_queued: false,
+            undo_times: vec![None; members.len()],
         };
         Self { members, state: Mutex::new(state) }
     }
@@ -310,6 +317,15 @@ impl<'items> Member<'items> {
     /// An attempt was made to undo it.
     pub(super) fn undone(self, undone: Undone) {
         self.of_state(|state| state.compensation.undone(self.at.member, undone));
+    }
+
+    /// A call to undo it was made, whatever came of it.
+    pub(super) fn was_undone_by(self, times: UndoTimes) {
+        self.of_state(|state| {
+            if let Some(place) = state.undo_times.get_mut(self.at.member) {
+                *place = Some(Arc::new(times));
+            }
+        });
     }
 
     /// What undoes it, and what was kept for that; `None` if it changes nothing.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::StatusCode;
+use parking_lot::Mutex;
 
 use crate::clock::{Deadline, Stopwatch};
 
@@ -23,6 +24,7 @@ use super::outcome::Outcome;
 use super::progress::{Progress, Sent};
 use super::reply::UpstreamReply;
 use super::resolve::Resolver;
+use super::timeline::Attempts;
 use super::undo::{Impossible, Left, UndoCall, Written};
 use super::undo_groups::Member;
 
@@ -93,13 +95,19 @@ impl<E: Engine> Undo<'_, E> {
             let share = Deadline::after(over_at.remaining() / self.items.groups.undos_left(group).max(1));
             let undone = match self.call_for(member, number, &left) {
                 Ok(None) => Undone::Done,
-                Ok(Some(call)) => match share.race(self.make(&call, share)).await.flatten() {
-                    Some(trace) => {
-                        left.push(trace);
-                        Undone::Done
+                Ok(Some(call)) => {
+                    let attempts = Mutex::new(Attempts::none());
+                    let began = Stopwatch::start();
+                    let made = share.race(self.make(&call, share, &attempts)).await.flatten();
+                    member.was_undone_by(call.times(began, attempts.into_inner()));
+                    match made {
+                        Some(trace) => {
+                            left.push(trace);
+                            Undone::Done
+                        }
+                        None => Undone::Failed,
                     }
-                    None => Undone::Failed,
-                },
+                }
                 Err(Impossible) => Undone::Failed,
             };
             member.undone(undone);
@@ -140,10 +148,10 @@ impl<E: Engine> Undo<'_, E> {
     }
 
     /// Makes a call until it has worked or can't. Returns what it left.
-    async fn make(&self, call: &UndoCall, over_at: Deadline) -> Option<Left> {
+    async fn make(&self, call: &UndoCall, over_at: Deadline, attempts: &Mutex<Attempts>) -> Option<Left> {
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
-            match self.attempt(call, over_at).await {
+            match self.attempt(call, over_at, attempts).await {
                 Made::Done(left) => return Some(left),
                 Made::Failed => return None,
                 Made::Again if attempt < ATTEMPTS => tokio::time::sleep(pause).await,
@@ -154,16 +162,16 @@ impl<E: Engine> Undo<'_, E> {
         None
     }
 
-    async fn attempt(&self, undo: &UndoCall, over_at: Deadline) -> Made {
+    async fn attempt(&self, undo: &UndoCall, over_at: Deadline, attempts: &Mutex<Attempts>) -> Made {
         let UndoCall { method, call, .. } = undo;
         let Ok(_permit) = self.engine.permit(call.upstream).await else { return Made::Again };
-        let progress = Progress::new(Stopwatch::start());
+        let Noted { progress, .. } = &Noted { progress: Progress::new(Stopwatch::start()), attempts };
         let deadline = progress.mark_started().deadline(self.engine.call_timeout(call)).earlier(over_at);
         let max = self.items.run.limits.max_item_reply;
         // Not the batch's own: a batch whose replies are too large is to be undone as well.
         let budget = ReplyBudget::new(max, max);
         let mut channel = self.engine.channel(call.upstream);
-        let attempt = Attempt { progress: &progress, budget: &budget, deadline };
+        let attempt = Attempt { progress, budget: &budget, deadline };
         let made = AssertUnwindSafe(channel.call(method, call, attempt)).catch_unwind();
         match deadline.race(made).await {
             Some(Ok(Ok(reply))) => {
@@ -174,6 +182,20 @@ impl<E: Engine> Undo<'_, E> {
             Some(Ok(Err(_))) | None => Made::Again,
             Some(Err(_panic)) => Made::Failed,
         }
+    }
+}
+
+/// Takes note of the attempts of a call that has ended, or was dropped.
+struct Noted<'undo> {
+    progress: Progress,
+    attempts: &'undo Mutex<Attempts>,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        let ended = self.progress.take_timeline().attempts;
+        let mut attempts = self.attempts.lock();
+        ended.iter().for_each(|attempt| attempts.push(attempt.clone()));
     }
 }
 

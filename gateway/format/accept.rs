@@ -25,6 +25,12 @@ impl<'headers> Accept<'headers> {
         Self(if rest.is_empty() { Cow::Borrowed(first) } else { all() })
     }
 
+    /// Whether the first of these media types is wanted more than the second, which is for those to whom it does not matter.
+    pub(crate) fn prefers(&self, wanted: &str, usual: &str) -> bool {
+        let ranges = self.ranges();
+        ranges.weight_of(wanted) > ranges.weight_of(usual)
+    }
+
     /// The ranges in it.
     pub(crate) fn ranges(&self) -> Ranges<'_> {
         Ranges::parse(&self.0)

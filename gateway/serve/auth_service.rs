@@ -12,6 +12,7 @@ use crate::config::{ForwardAuth, JwksUrl};
 use crate::dispatch::{Attempt, Channel, Engine, Progress, ReplyBudget, UpstreamReply};
 use crate::header::spelling::Spellings;
 use crate::memory::MemoryReservation;
+use crate::telemetry::AskedService;
 use crate::upstream::client::{BatchEngine, Behalf, SharedFields};
 
 use super::context::Context;
@@ -34,8 +35,15 @@ impl AuthService for Context {
 
     async fn ask(&self, forward: &ForwardAuth, question: Question) -> Option<UpstreamReply> {
         let deadline = Deadline::after(forward.timeout);
+        let progress = Progress::new(Stopwatch::start());
+        let (upstream, target) = (question.call.upstream, question.call.target.clone());
+        let attempt =
+            Attempt { progress: &progress, budget: &ReplyBudget::new(MAX_ANSWER, MAX_ANSWER), deadline };
         // Boxed: it is large, and few requests have one.
-        deadline.race(call(self, question, deadline).boxed()).await.flatten()
+        let reply = deadline.race(call(self, question, attempt).boxed()).await.flatten();
+        // It is asked once, because a request is authenticated once.
+        let _ = self.asked.set(AskedService { upstream, target, timeline: progress.take_timeline() });
+        reply
     }
 }
 
@@ -43,7 +51,7 @@ impl AuthService for Context {
 async fn call(
     context: &Context,
     Question { call, hop }: Question,
-    deadline: Deadline,
+    attempt: Attempt<'_>,
 ) -> Option<UpstreamReply> {
     let Context { snapshot, caller, trace, .. } = context;
     let reservation = MemoryReservation::new(&context.gateway().memory, caller.client());
@@ -65,15 +73,12 @@ async fn call(
         policies: &[],
     };
     let engine = &BatchEngine::new(behalf, fields);
-    let progress = Progress::new(Stopwatch::start());
-    let budget = ReplyBudget::new(MAX_ANSWER, MAX_ANSWER);
     let _permit = match engine.try_permit(call.upstream) {
         Some(permit) => permit,
         None => engine.permit(call.upstream).await.ok()?,
     };
     let mut channel = engine.channel(call.upstream);
-    progress.mark_started();
-    let attempt = Attempt { progress: &progress, budget: &budget, deadline };
+    attempt.progress.mark_started();
     let reply = channel.call(&Method::GET, &call, attempt).await;
     channel.rest();
     reply.ok()

@@ -4,7 +4,7 @@
 //! (`cors`, `limit_fields`, `error_format`), and the data to record. [`Context::record`] ends it. Dropping it
 //! counts the request as done, which a gateway that drains waits for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 use http::header::HeaderName;
@@ -23,8 +23,8 @@ use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
 use crate::stitch::ItemReport;
 use crate::telemetry::{
-    BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender, TimingPart,
-    TraceContext,
+    AskedService, BatchEnd, BatchRecord, ConnectionRefusal, ItemRecord, Recorder, RequestRecord, Sender,
+    TimingPart, TraceContext,
 };
 
 use super::batch_request::Incoming;
@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub(super) batch: Option<BatchRecord>,
     /// The record of a single request.
     pub(super) request: RequestRecord,
+    /// The call to the service that was asked who the client is.
+    pub(super) asked: OnceLock<AskedService>,
     stopwatch: Stopwatch,
     in_flight: InFlightGuard,
     batch_in_flight: Option<BatchInFlight>,
@@ -83,6 +85,7 @@ impl Context {
             limit_fields: Vec::new(),
             batch: None,
             request: RequestRecord { method: method_label(&request.method), ..RequestRecord::default() },
+            asked: OnceLock::new(),
             stopwatch: Stopwatch::start(),
             in_flight: gateway.enter(),
             batch_in_flight: None,
@@ -307,6 +310,7 @@ impl Context {
             scheme: self.caller.scheme(),
             host: &self.caller.authority,
             head: &seen.head,
+            asked: self.asked.get(),
         };
         self.count_compression(seen);
         if let Some(mut batch) = batch {

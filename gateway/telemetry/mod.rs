@@ -53,7 +53,7 @@ pub use metric_words::{Exposition, HandoverResult, MemoryPurpose, ReloadResult};
 pub use metrics::{Metrics, MetricsError, Totals};
 pub use names::Names;
 pub use recent::{RecentBatch, RecentBatches};
-pub use record::{BatchEnd, BatchRecord, PhaseTimes, RequestRecord, Sender};
+pub use record::{AskedService, BatchEnd, BatchRecord, PhaseTimes, RequestRecord, Sender};
 pub use recorder::Recorder;
 pub use server_timing::{ServerTiming, TimingPart};
 pub use targets::{Connected, TargetCounts, TargetMetrics};

@@ -120,6 +120,19 @@ pub struct Sender<'request> {
     pub host: &'request str,
     /// The request's head.
     pub head: &'request Parts,
+    /// The call to the service that was asked who the client is.
+    pub asked: Option<&'request AskedService>,
+}
+
+/// The call to the service of `auth.forward`.
+#[derive(Clone, Debug)]
+pub struct AskedService {
+    /// Its upstream.
+    pub upstream: UpstreamIndex,
+    /// The path and query of the request line, as the service saw it.
+    pub target: Box<str>,
+    /// When what happened to it.
+    pub timeline: Timeline,
 }
 
 /// A batch, a stream or a bulk request. It is filled in while the batch is served: whatever ends the batch early leaves

@@ -1,5 +1,8 @@
 //! A receiver of traces: what it was sent, decoded.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -53,7 +56,16 @@ impl Receiver {
 fn message(request: &Recorded) -> ExportTraceServiceRequest {
     assert_eq!((&*request.method, &*request.target), ("POST", "/v1/traces"));
     assert_eq!(request.header("content-type"), Some("application/x-protobuf"));
-    ExportTraceServiceRequest::decode(&*request.body).unwrap()
+    let body = match request.header("content-encoding") {
+        None => request.body.clone(),
+        Some("gzip") => {
+            let mut plain = Vec::new();
+            GzDecoder::new(&*request.body).read_to_end(&mut plain).unwrap();
+            plain
+        }
+        Some(other) => panic!("{other}"),
+    };
+    ExportTraceServiceRequest::decode(&*body).unwrap()
 }
 
 /// The spans of a kind.

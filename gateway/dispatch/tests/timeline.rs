@@ -11,7 +11,7 @@ fn times(item: &DispatchedItem) -> (bool, usize, bool) {
 fn the_times_of_an_item_are_in_order() {
     let fake = Fake::new(&[Act::Answer(200), Act::FailSent, Act::Hang], 9);
     for item in run(&fake, 1, |_| {}) {
-        let Timeline { queued, permit, attempts, end } = &item.timeline;
+        let Timeline { queued, permit, attempts, end, undo: _ } = &item.timeline;
         let (permit, end) = (permit.unwrap(), end.unwrap());
         let attempt = attempts.iter().next().unwrap();
         let times =

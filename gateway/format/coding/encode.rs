@@ -46,6 +46,16 @@ impl ReplyCoding {
     }
 }
 
+/// A complete body in gzip.
+///
+/// # Errors
+/// The encoder has failed, which is a fault of ours.
+pub(crate) fn gzip(body: &[u8]) -> io::Result<Bytes> {
+    let mut encoder = Encoder::new(ReplyCoding::Gzip)?;
+    encoder.push(body)?;
+    encoder.finish()
+}
+
 /// An encoder of one body.
 pub(crate) enum Encoder {
     Zstd(ZstdEncoder<'static, Vec<u8>>),

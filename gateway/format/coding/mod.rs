@@ -8,5 +8,5 @@ mod negotiate;
 
 pub use decode::{codings_of, decode_batch, decode_reply};
 pub use decoded::CodingError;
-pub(crate) use encode::{Encoder, ReplyCoding};
+pub(crate) use encode::{Encoder, ReplyCoding, gzip};
 pub(crate) use negotiate::{Asked, Compression, names_gzip};

@@ -95,6 +95,7 @@ fn written(log: &str, status: u16, batch_fails: bool) -> String {
         scheme: "http",
         host: "shop.example",
         head: &head,
+        asked: None,
     };
     let request = RequestRecord {
         route: Some(RouteIndex(0)),

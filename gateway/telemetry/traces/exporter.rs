@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Request, Response};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -27,13 +27,15 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::attributes::Attributes;
 use crate::clock::Deadline;
-use crate::config::Tracing;
+use crate::config::{TraceCompression, Tracing};
+use crate::format::gzip;
 use crate::header::retry_after;
 use crate::http_client::{ClientError, HttpClient, Server};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::words::words;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("batchgate/", env!("CARGO_PKG_VERSION")));
 
 /// Bytes of a receiver's reply.
@@ -157,6 +159,13 @@ fn client(tracing: &Tracing) -> Result<(HttpClient, Server), String> {
     Ok((HttpClient { timeout: receiver.timeout, max_reply: MAX_REPLY, ..client }, server))
 }
 
+/// The body of a request to a receiver.
+struct Body {
+    bytes: Bytes,
+    /// It is compressed with gzip.
+    is_coded: bool,
+}
+
 /// What a receiver has made of spans.
 enum Received {
     /// It took all but so many, perhaps for this reason.
@@ -221,7 +230,7 @@ impl Task {
     /// Sends spans, more than once if need be, and counts them.
     async fn send(&self, spans: Vec<Span>) {
         let count = spans.len();
-        let body = Bytes::from(self.message(spans).encode_to_vec());
+        let body = self.body(spans);
         let patience = Deadline::after(self.tracing.queue.patience);
         let (rejected, reason) = match self.try_until(patience, &body).await {
             Ok(Received::Taken { rejected, reason }) => (rejected.min(count), reason),
@@ -235,6 +244,17 @@ impl Task {
         }
         count_spans(&self.counts, SpanResult::Rejected, rejected);
         count_spans(&self.counts, SpanResult::Sent, count - rejected);
+    }
+
+    /// A request's body. One that can't be compressed goes out as it is, and does not say that it is.
+    fn body(&self, spans: Vec<Span>) -> Body {
+        let plain = self.message(spans).encode_to_vec();
+        let coded = match self.tracing.receiver.compression {
+            TraceCompression::None => None,
+            TraceCompression::Gzip => gzip(&plain).ok(),
+        };
+        let is_coded = coded.is_some();
+        Body { bytes: coded.unwrap_or_else(|| plain.into()), is_coded }
     }
 
     fn warn(&self, what: &str, reason: &str) {
@@ -266,7 +286,7 @@ impl Task {
     ///
     /// # Errors
     /// There is no client.
-    async fn try_until(&self, patience: Deadline, body: &Bytes) -> Result<Received, String> {
+    async fn try_until(&self, patience: Deadline, body: &Body) -> Result<Received, String> {
         let (client, server) = self.client.as_ref().map_err(Clone::clone)?;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -282,13 +302,16 @@ impl Task {
         }
     }
 
-    fn request(&self, body: &Bytes) -> Request<Bytes> {
+    fn request(&self, body: &Body) -> Request<Bytes> {
         let receiver = &self.tracing.receiver;
-        let mut request = Request::new(body.clone());
+        let mut request = Request::new(body.bytes.clone());
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = receiver.url.path().parse().unwrap_or_default();
         *request.headers_mut() = receiver.headers.clone();
         request.headers_mut().insert(CONTENT_TYPE, PROTOBUF);
+        if body.is_coded {
+            request.headers_mut().insert(CONTENT_ENCODING, GZIP);
+        }
         request.headers_mut().entry(USER_AGENT).or_insert(AGENT);
         request
     }

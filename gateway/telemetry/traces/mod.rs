@@ -2,7 +2,8 @@
 //!
 //! In: the records that metrics and the log are made of, for requests whose trace is recorded ([`TraceContext`]
 //! says so). Out: spans by OTLP over HTTP, from a task of its own. A request or a batch is a SERVER span, an item an
-//! INTERNAL span below it, an attempt a CLIENT span with the id that its service got in `traceparent`.
+//! INTERNAL span below it, an attempt a CLIENT span with the id that its service got in `traceparent`. So are the call that undid an
+//! item, below that item, and the call to the service of `auth.forward`, below the request.
 //!
 //! # Invariants
 //! - Spans are made after the fact, from times that were taken anyway. A request that is not recorded costs nothing more.

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use super::attributes::Attributes;
 use super::server::{Served, error_status, host_and_port};
 use crate::clock::{Calendar, Stopwatch};
-use crate::dispatch::{AttemptTimes, SpanId, Timeline};
+use crate::dispatch::{AttemptTimes, Attempts, SpanId, Timeline, UndoTimes};
 use crate::route::{Route, RouteAction, RouteIndex, UpstreamIndex, method_label};
 use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut};
 use crate::telemetry::names::Names;
@@ -42,12 +42,11 @@ pub(in crate::telemetry) fn of_request(
         let called = Called {
             parent: tree.place.span,
             method: method_label(&sender.head.method),
-            path: cut(sender.head.uri.path(), MAX_PATH),
-            route: request.route,
+            path: Path::AtGateway(cut(sender.head.uri.path(), MAX_PATH), request.route),
             upstream: request.upstream,
             reason: request.reason,
         };
-        tree.add_attempts(&called, timeline);
+        tree.add_attempts(&called, &timeline.attempts);
     }
     tree.spans
 }
@@ -100,12 +99,26 @@ struct Called<'call> {
     /// The span that its attempts belong to.
     parent: SpanId,
     method: &'static str,
-    /// The path of its url at the gateway.
-    path: &'call str,
-    route: Option<RouteIndex>,
+    path: Path<'call>,
     upstream: Option<UpstreamIndex>,
     /// Why the gateway made its result, if it did.
     reason: Option<&'static str>,
+}
+
+/// The path of a call.
+#[derive(Clone, Copy)]
+enum Path<'call> {
+    /// As the gateway's client has it, and its route.
+    AtGateway(&'call str, Option<RouteIndex>),
+    /// As the upstream has it.
+    AtUpstream(&'call str),
+}
+
+impl<'call> Path<'call> {
+    /// That of a target as the upstream has it, without its query.
+    fn of_target(target: &'call str) -> Self {
+        Self::AtUpstream(cut(target.split('?').next().unwrap_or_default(), MAX_PATH))
+    }
 }
 
 /// What a trace flag says of a span's parent (OTLP, `SpanFlags`): whether it is remote is known; it is.
@@ -140,6 +153,7 @@ impl<'tree> Tree<'tree> {
         placed.start_time_unix_nano = nanos(self.calendar.now().saturating_sub(served.took));
         placed.end_time_unix_nano = nanos(self.calendar.now());
         self.spans.push(served.span(self.sender, attributes, placed));
+        self.add_asked();
     }
 
     /// An item, and the attempts of its call. One that shared the call of another has links to those attempts in their place.
@@ -172,11 +186,59 @@ impl<'tree> Tree<'tree> {
         };
         self.spans.push(span);
         if !report.coalesced {
-            let (route, upstream, reason) = (report.route, report.upstream, report.reason);
-            let called =
-                Called { parent: id, method: report.method, path: &item.path, route, upstream, reason };
-            self.add_attempts(&called, timeline);
+            let path = Path::AtGateway(&item.path, report.route);
+            let (upstream, reason) = (report.upstream, report.reason);
+            let called = Called { parent: id, method: report.method, path, upstream, reason };
+            self.add_attempts(&called, &timeline.attempts);
         }
+        if let Some(undo) = &timeline.undo {
+            self.add_undo(id, undo);
+        }
+    }
+
+    /// The call that undid an item, below the item's span, which has ended long before.
+    fn add_undo(&mut self, item: SpanId, undo: &UndoTimes) {
+        let id = random_span();
+        let method = method_label(&undo.method);
+        let is_error =
+            undo.attempts.last().is_none_or(|last| last.status.is_none_or(|status| status.as_u16() >= 400));
+        self.spans.push(Span {
+            name: format!("undo {method}"),
+            kind: SpanKind::Internal.into(),
+            start_time_unix_nano: self.nanos_at(undo.began),
+            end_time_unix_nano: self.nanos_at(undo.end),
+            status: is_error.then(error_status),
+            ..self.placed(id, Some(item))
+        });
+        let called = Called {
+            parent: id,
+            method,
+            path: Path::of_target(&undo.target),
+            upstream: Some(undo.upstream),
+            reason: None,
+        };
+        self.add_attempts(&called, &undo.attempts);
+    }
+
+    /// The call to the service that was asked who the client is.
+    fn add_asked(&mut self) {
+        let Some(asked) = self.sender.asked else { return };
+        let id = random_span();
+        self.spans.push(Span {
+            name: "authenticate".to_owned(),
+            kind: SpanKind::Internal.into(),
+            start_time_unix_nano: self.nanos_at(asked.timeline.queued),
+            end_time_unix_nano: self.nanos_at(asked.timeline.end.unwrap_or(asked.timeline.queued)),
+            ..self.placed(id, Some(self.place.span))
+        });
+        let called = Called {
+            parent: id,
+            method: "GET",
+            path: Path::of_target(&asked.target),
+            upstream: Some(asked.upstream),
+            reason: None,
+        };
+        self.add_attempts(&called, &asked.timeline.attempts);
     }
 
     fn links(&self, timeline: &Timeline) -> Vec<Link> {
@@ -192,9 +254,9 @@ impl<'tree> Tree<'tree> {
     }
 
     /// The attempts of a call, for the spans that their services know as parents.
-    fn add_attempts(&mut self, called: &Called<'_>, timeline: &Timeline) {
-        let last = timeline.attempts.count();
-        for (number, attempt) in timeline.attempts.iter().enumerate() {
+    fn add_attempts(&mut self, called: &Called<'_>, attempts: &Attempts) {
+        let last = attempts.count();
+        for (number, attempt) in attempts.iter().enumerate() {
             let Some(id) = attempt.span else { continue };
             let error = error_of(attempt, called.reason.filter(|_| number + 1 == last));
             let attributes = self
@@ -227,8 +289,13 @@ impl<'tree> Tree<'tree> {
         let Some(target) = target else { return Attributes::default().text("server.address", host) };
         let port = port.unwrap_or_else(|| target.scheme.default_port());
         let scheme = if target.scheme.is_tls() { "https" } else { "http" };
-        let route = called.route.and_then(|index| self.names.0.routes.get(index));
-        let path = route.and_then(|route| path_at_upstream(route, called.path));
+        let path = match called.path {
+            Path::AtGateway(path, route) => {
+                let route = route.and_then(|index| self.names.0.routes.get(index));
+                route.and_then(|route| path_at_upstream(route, path))
+            }
+            Path::AtUpstream(path) => Some(path.into()),
+        };
         let url = path.map(|path| format!("{scheme}://{}{path}", target.authority()));
         Attributes::default()
             .text("server.address", host)
