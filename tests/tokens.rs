@@ -40,11 +40,11 @@ impl Issuer {
 
     /// The ways of a gateway that takes its tokens, with its keys in a file.
     fn member(&self) -> String {
-        self.member_with(&self.folder.path().join("jwks.json").display().to_string(), "")
+        Self::member_with(&self.folder.path().join("jwks.json").display().to_string(), "")
     }
 
     /// The same with its keys there, and more keys of `jwt`.
-    fn member_with(&self, jwks: &str, more: &str) -> String {
+    fn member_with(jwks: &str, more: &str) -> String {
         format!("jwt: {{ jwks: \"{jwks}\", issuer: \"https://login.example\", audience: orders, {more} }}")
     }
 
@@ -188,7 +188,7 @@ fn keys_are_fetched_from_a_server_whose_certificate_is_trusted() {
     let url = format!("https://{}/jwks?id=1", tls.tls_address());
     let trusting = |authority: &Certificate| {
         let ca = format!("jwks_ca: {}", authority.authority().display());
-        guarded(&upstream, &issuer.member_with(&url, &ca))
+        guarded(&upstream, &Issuer::member_with(&url, &ca))
     };
     let gateway = trusting(&certificate);
     assert_eq!(status_with(&gateway, &issuer.bearer(&json!({}))), 200);
@@ -211,7 +211,7 @@ fn keys_are_fetched_from_a_server_whose_certificate_is_trusted() {
 fn a_new_key_of_the_issuer_is_known_with_its_first_token() {
     let (upstream, old, new) = (Upstream::start(), Issuer::new(), Issuer::new());
     let (server, answer) = key_server(Answer::json(200, old.jwks("one")));
-    let gateway = guarded(&upstream, &old.member_with(&server.url(), ""));
+    let gateway = guarded(&upstream, &Issuer::member_with(&server.url(), ""));
     assert_eq!(status_with(&gateway, &old.bearer(&json!({}))), 200);
     *answer.lock().unwrap() = Answer::json(200, new.jwks("two"));
     let of_new = format!("Bearer {}", new.token(&json!({"kid": "two"}), &json!({})));
@@ -231,7 +231,7 @@ fn keys_stay_in_use_while_others_can_not_be_fetched() {
     let (upstream, issuer) = (Upstream::start(), Issuer::new());
     let right = || Answer::json(200, issuer.jwks("one"));
     let (server, answer) = key_server(right());
-    let gateway = guarded(&upstream, &issuer.member_with(&server.url(), "jwks_refresh: 50ms"));
+    let gateway = guarded(&upstream, &Issuer::member_with(&server.url(), "jwks_refresh: 50ms"));
     let bearer = issuer.bearer(&json!({}));
     assert_eq!(status_with(&gateway, &bearer), 200);
     let mut failed = 0.0;
@@ -264,7 +264,7 @@ fn keys_stay_in_use_while_others_can_not_be_fetched() {
 fn a_gateway_starts_without_its_issuer_and_tokens_wait_a_moment_for_their_keys() {
     let (upstream, issuer, gate) = (Upstream::start(), Issuer::new(), Gate::closed());
     let (server, _answer) = key_server(Answer::json(200, issuer.jwks("one")).when(&gate));
-    let gateway = guarded(&upstream, &issuer.member_with(&server.url(), ""));
+    let gateway = guarded(&upstream, &Issuer::member_with(&server.url(), ""));
     server.wait_for_requests(1);
     assert_eq!(gateway.send(&Request::get("/a")).status, 401, "nobody waits without a token");
     std::thread::scope(|scope| {
@@ -281,7 +281,7 @@ fn claims_become_fields_that_no_client_can_choose() {
     let (upstream, issuer) = (Upstream::start(), Issuer::new());
     let claims = "claims_to_headers: { X-User: sub, X-Tenant: tenant.id, X-Roles: roles, X-Note: note }";
     let file = issuer.folder.path().join("jwks.json").display().to_string();
-    let auth = issuer.member_with(&file, claims);
+    let auth = Issuer::member_with(&file, claims);
     let config = Config::all_to("orders", upstream.url()).bulk("/orders", "PATCH");
     let config = config.route("/open", "orders").with("auth: off").batch("/batch");
     let gateway = config.raw(format!("auth: {{ {auth} }}")).start();
