@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
         Err(errors) => (None, errors),
     };
     let passes = loaded.is_some() && (found.is_empty() || !arguments.strict);
-    let routes = loaded.as_ref().filter(|_| arguments.routes).map(|settings| RouteRows::new(settings));
+    let routes = loaded.as_ref().filter(|_| arguments.routes).map(RouteRows::new);
     if arguments.json {
         let report = Report { ok: passes, routes, ..Report::from_found(&found) };
         print_line(serde_json::to_string_pretty(&report)?);

@@ -40,7 +40,11 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, more: Fi
 /// there is at most one.
 #[must_use]
 pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
-    let cookies: Vec<_> = fields.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    joined(fields.get_all(header::COOKIE).iter())
+}
+
+fn joined<'value>(cookies: impl Iterator<Item = &'value HeaderValue>) -> Option<HeaderValue> {
+    let cookies: Vec<_> = cookies.map(HeaderValue::as_bytes).collect();
     if cookies.len() < 2 {
         return None;
     }
@@ -166,6 +170,14 @@ impl CallHeaders {
             }
             // A repeated name in one item is a second value, not an override.
             let is_second = own.iter().take(index).any(|(earlier, _)| earlier == name);
+            if *name == header::COOKIE {
+                let all = own.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+                let all = joined(all).unwrap_or_else(|| value.clone());
+                if !is_second {
+                    put(Put::Replace, name, all);
+                }
+                continue;
+            }
             put(if is_second { Put::Add } else { Put::Replace }, name, value.clone());
         }
         // Preferences are inherited one by one. If one appears twice, the first applies, which is the item's (RFC 7240
@@ -209,6 +221,21 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect()
+    }
+
+    #[test]
+    fn the_cookies_of_an_item_are_one_field() {
+        let headers =
+            CallHeaders::new(&map(&[("cookie", "of=batch")]), &[], &Fields::new(), &ForwardedBy::default());
+        for (cookies, expected) in [
+            (&[][..], "of=batch"),
+            (&[("cookie", "a=1")], "a=1"),
+            (&[("cookie", "a=1"), ("x-a", "1"), ("cookie", "b=2"), ("cookie", "c=3")], "a=1; b=2; c=3"),
+        ] {
+            let composed = headers.compose(&own(cookies));
+            let values: Vec<_> = composed.get_all(header::COOKIE).iter().collect();
+            assert_eq!(values, [expected]);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Asked {
     pub(super) show: Vec<String>,
     /// The fields of the request as the service saw it that are compared.
     pub(super) seen: Vec<String>,
+    /// Why an item ends differently; empty if it does not.
+    pub(super) items: String,
     pub(super) outcome: Outcome,
 }
 
@@ -80,6 +82,7 @@ impl Case {
                 fields: Vec::new(),
                 show: Vec::new(),
                 seen: Vec::new(),
+                items: String::new(),
                 outcome: Outcome::default(),
             });
             return;
@@ -133,6 +136,7 @@ impl Asked {
         }
         let (name, value) = line.split_once(':')?;
         match name {
+            "items" => value.trim().clone_into(&mut self.items),
             "why" => value.trim().clone_into(&mut self.outcome.why),
             "show" => self.show = names(value),
             "seen" => self.seen = names(value),
@@ -187,6 +191,9 @@ impl fmt::Display for Asked {
             if !fields.is_empty() {
                 writeln!(text, "  {name}: {}", fields.join(", "))?;
             }
+        }
+        if !self.items.is_empty() {
+            writeln!(text, "  items: {}", self.items)?;
         }
         for line in self.outcome.lines() {
             writeln!(text, "  {line}")?;

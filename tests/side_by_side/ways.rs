@@ -28,6 +28,7 @@ struct Said<'case> {
 fn said<'case>(case: &Case, asked: &'case Asked) -> Option<Said<'case>> {
     let (method, target) = asked.line.split_once(' ')?;
     let is_usual = target.starts_with('/') && !target.contains(' ') && method != "CONNECT";
+    let is_usual = is_usual && asked.fields.iter().filter(|(name, _)| name == "Host").count() < 2;
     method.parse::<Method>().ok().filter(|_| is_usual)?;
     let mut said = Said { method, target, host: case.host(), fields: Vec::new(), body: None };
     for (name, value) in &asked.fields {
@@ -58,11 +59,12 @@ pub(super) fn over_http2(case: &Case, asked: &Asked, gateway: SocketAddr) -> Opt
     Some(Reply { version: "HTTP/2".to_owned(), status, headers, body, trailers })
 }
 
-/// `None` also where items have a rule of their own: browsers send no preflights for them, and what is refused in their
-/// urls is more.
+/// `None` also where items have a rule of their own: the case says so, browsers send no preflights for them, and more urls are
+/// refused.
 pub(super) fn as_item(case: &Case, asked: &Asked, gateway: SocketAddr) -> Option<Reply> {
     let Said { method, target, host, mut fields, body } = said(case, asked)?;
-    if fields.iter().any(|(name, _)| *name == "Access-Control-Request-Method") {
+    let is_preflight = fields.iter().any(|(name, _)| *name == "Access-Control-Request-Method");
+    if is_preflight || !asked.items.is_empty() {
         return None;
     }
     if body.is_some() {
