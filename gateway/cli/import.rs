@@ -39,7 +39,7 @@ struct OpenapiArguments {
     /// The document, or `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the service is, in place of `servers`
+    /// Where the service is, in place of `servers`; with the base path that its paths are relative to, if there is one
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// The file to write [default: standard output]

@@ -102,5 +102,7 @@ fn headers() -> Value {
         "Proxy-Status": text("Why the gateway made the reply itself (RFC 9209)."),
         "Preference-Applied": text("The preferences of the request that were applied (RFC 7240)."),
         "WWW-Authenticate": text("How a client can say who it is."),
+        "RateLimit": text("What is left of each rate limit."),
+        "RateLimit-Policy": text("The rate limits that counted the request."),
     })
 }

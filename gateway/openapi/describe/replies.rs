@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::content::of_results;
@@ -21,11 +21,11 @@ pub(super) fn to_batch(settings: &Settings, endpoint: &BatchEndpoint) -> Map<Str
         StatusCode::OK.as_str().to_owned(),
         json!({
             "description": "What would happen to the batch, with `Prefer: handling=explain`. Nothing was sent.",
-            "headers": fields(&["X-Request-Id", "Preference-Applied"]),
+            "headers": fields(settings, endpoint.dialect, &["Preference-Applied"]),
             "content": { "application/json": { "schema": { "$ref": EXPLANATION } } },
         }),
     );
-    replies.insert(endpoint.reply_status.as_str().to_owned(), results(endpoint));
+    replies.insert(endpoint.reply_status.as_str().to_owned(), results(settings, endpoint));
     replies
 }
 
@@ -36,14 +36,14 @@ pub(super) fn to_question(settings: &Settings, endpoint: &BatchEndpoint) -> Map<
         StatusCode::OK.as_str().to_owned(),
         json!({
             "description": "The limits, formats and defaults of the endpoint.",
-            "headers": fields(&["X-Request-Id"]),
+            "headers": fields(settings, endpoint.dialect, &[]),
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/limits" } } },
         }),
     );
     replies
 }
 
-fn results(endpoint: &BatchEndpoint) -> Value {
+fn results(settings: &Settings, endpoint: &BatchEndpoint) -> Value {
     let mut content = of_results(endpoint);
     if endpoint.reply_status == StatusCode::OK {
         let explanation = json!({ "$ref": EXPLANATION });
@@ -55,7 +55,7 @@ fn results(endpoint: &BatchEndpoint) -> Value {
     }
     json!({
         "description": "The batch was accepted; each item has a result of its own.",
-        "headers": fields(&["X-Request-Id", "Preference-Applied", "Retry-After"]),
+        "headers": fields(settings, endpoint.dialect, &["Preference-Applied", "Retry-After"]),
         "content": content,
     })
 }
@@ -74,7 +74,7 @@ pub(super) fn shared(settings: &Settings, dialect: Dialect) -> Map<String, Value
     let reply = |(status, causes): (StatusCode, Vec<String>)| {
         let reply = json!({
             "description": format!("{}.", causes.join("; ")),
-            "headers": fields(fields_of(status)),
+            "headers": fields_of_error(settings, dialect, status),
             "content": errors(dialect),
         });
         (shared_name(dialect, status), reply)
@@ -106,14 +106,17 @@ fn causes(settings: &Settings) -> BTreeMap<StatusCode, Vec<String>> {
     causes
 }
 
-fn fields_of(status: StatusCode) -> &'static [&'static str] {
-    match status {
-        StatusCode::UNAUTHORIZED => &["X-Request-Id", "Proxy-Status", "WWW-Authenticate"],
+fn fields_of_error(settings: &Settings, dialect: Dialect, status: StatusCode) -> Map<String, Value> {
+    let mut fields = match status {
+        StatusCode::UNAUTHORIZED => fields(settings, dialect, &["Proxy-Status", "WWW-Authenticate"]),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            &["X-Request-Id", "Proxy-Status", "Retry-After"]
+            fields(settings, dialect, &["Proxy-Status", "Retry-After"])
         }
-        _ => &["X-Request-Id", "Proxy-Status"],
-    }
+        _ => fields(settings, dialect, &["Proxy-Status"]),
+    };
+    let code = dialect.error_form().code_field;
+    fields.extend(code.map(|name| (name.to_owned(), text("The code of the error."))));
+    fields
 }
 
 /// An error in the dialect's form, or a problem detail where the request broke before its endpoint was known.
@@ -128,7 +131,19 @@ fn errors(dialect: Dialect) -> Map<String, Value> {
     ])
 }
 
-fn fields(names: &[&str]) -> Map<String, Value> {
-    let field = |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
-    names.iter().map(field).collect()
+/// Fields of a reply: those of every reply, of the dialect and of the rate limits, and these.
+fn fields(settings: &Settings, dialect: Dialect, names: &[&str]) -> Map<String, Value> {
+    let shared =
+        |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    let limits: &[&str] =
+        if settings.rate_limits.is_empty() { &[] } else { &["RateLimit", "RateLimit-Policy"] };
+    let of_dialect = dialect.reply_fields(&HeaderMap::new());
+    let of_dialect = of_dialect
+        .iter()
+        .map(|(name, _)| (name.as_str().to_owned(), text("What the dialect's clients look for.")));
+    ["X-Request-Id"].iter().chain(limits).chain(names).map(shared).chain(of_dialect).collect()
+}
+
+fn text(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
 }

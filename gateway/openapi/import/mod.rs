@@ -20,6 +20,7 @@ mod paths;
 mod security;
 mod servers;
 mod source;
+mod unique;
 mod written;
 
 pub use error::ImportError;

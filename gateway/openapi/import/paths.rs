@@ -51,6 +51,7 @@ pub(super) fn read<'source>(
             continue;
         }
         let pointer = place.pointer.clone();
+        beside_reference(&place, losses);
         match one(source, written, place, &paths) {
             Ok((pattern, resolved)) => {
                 let upstream = upstreams.of_path(&resolved, losses);
@@ -70,6 +71,21 @@ pub(super) fn read<'source>(
         return Err(ImportError::NoPaths(reasons.concat()));
     }
     Ok(Found { upstreams, paths })
+}
+
+/// What is written beside a `$ref` does not count.
+fn beside_reference(place: &Place<'_>, losses: &mut Losses) {
+    if place.get("$ref").is_none() {
+        return;
+    }
+    for (name, other) in
+        place.members().filter(|(name, _)| !["$ref", "summary", "description"].contains(name))
+    {
+        losses.add(
+            other.pointer,
+            format!("`{name}` is beside a `$ref`, so nothing is made of it; put it where that leads"),
+        );
+    }
 }
 
 /// The route's path, and what the document has there.

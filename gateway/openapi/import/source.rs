@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::error::ImportError;
+use super::unique::Unique;
 
 /// References that lead to one another.
 const MOST_REFERENCES: usize = 16;
@@ -28,7 +29,7 @@ pub(super) struct Place<'source> {
 
 impl Source {
     pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
-        let root: Value = if text.trim_start().starts_with('{') {
+        let Unique(root) = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| ImportError::Unreadable(error.to_string()))?
         } else {
             let options = serde_saphyr::options! {
@@ -132,6 +133,13 @@ mod tests {
         }
         assert!(matches!(Source::parse("{\"openapi\": "), Err(ImportError::Unreadable(_))));
         assert!(matches!(Source::parse("openapi: [3.0"), Err(ImportError::Unreadable(_))));
+        for twice in [
+            "openapi: 3.1.0\npaths: { /a: {}, /a: {} }",
+            "{\"openapi\":\"3.1.0\",\"paths\":{\"/a\":1,\"/a\":2}}",
+        ] {
+            let Err(ImportError::Unreadable(reason)) = Source::parse(twice) else { panic!("{twice}") };
+            assert!(reason.contains("/a"), "{reason}");
+        }
         assert!(Source::parse("{\"openapi\": \"3.0.3\"}").is_ok());
     }
 
