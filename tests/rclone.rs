@@ -66,7 +66,8 @@ fn check(gateway: &Gateway) {
     let listed = rclone(&["lsf", "-R", "--files-only", ":webdav:sent"], &url);
     let mut listed: Vec<_> = listed.lines().collect();
     let mut expected = NAMES.to_vec();
-    (listed.sort_unstable(), expected.sort_unstable());
+    listed.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(listed, expected);
     rclone(&["moveto", ":webdav:sent/100%/x%20y.txt", ":webdav:sent/moved to/50%25.txt"], &url);
     rclone(&["copyto", ":webdav:sent/moved to/50%25.txt", ":webdav:sent/100%/x%20y.txt"], &url);

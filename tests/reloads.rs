@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::certificate::Certificate;
 use crate::harness::load::Load;
 use crate::harness::tls::subject_at;
-use crate::harness::{Config, Setup, Upstream};
+use crate::harness::{Config, Gateway, Upstream};
 
 const RELOADS: &str = "batchgate_config_reloads_total";
 
@@ -30,33 +30,41 @@ fn config(round: u32, upstream: &Upstream) -> Config {
     }
 }
 
+/// A certificate and its key in files that a listener names.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn put(&self, certificate: &Certificate) {
+        fs::copy(certificate.chain(), self.0.path().join("tls.crt")).unwrap();
+        fs::copy(certificate.key(), self.0.path().join("tls.key")).unwrap();
+    }
+
+    fn members(&self) -> String {
+        let folder = self.0.path().display();
+        format!("certificate: {folder}/tls.crt, key: {folder}/tls.key")
+    }
+}
+
+/// Takes another configuration into use.
+fn reload(gateway: &Gateway, config: &Config) {
+    let taken = gateway.metrics().sum(RELOADS, &[("result", "taken")]);
+    gateway.write_config(&config.to_yaml());
+    gateway.signal("HUP");
+    gateway.wait_for_metric(RELOADS, &[("result", "taken")], taken + 1.0);
+}
+
 #[test]
 fn no_request_is_lost_while_routes_certificates_and_compression_change() {
     let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
-    let folder = tempfile::tempdir().unwrap();
-    let [chain, key] = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
-    let put = |certificate: &Certificate| {
-        fs::copy(certificate.chain(), &chain).unwrap();
-        fs::copy(certificate.key(), &key).unwrap();
-    };
-    put(&authority);
-    let tls = format!("certificate: {}, key: {}", chain.display(), key.display());
-    let setup: Setup = config(0, &upstream).setup();
-    let gateway = setup.with_tls_of(tls).start();
-    let secure = format!("https://{}/single", gateway.tls_address());
-    let mut load = Load::of_singles(&[
-        ("http/1.1", gateway.url("/single")),
-        ("h2c", gateway.url("/single")),
-        ("h2c", secure),
-    ]);
-    let certificates =
-        [authority.client("/CN=one", "DNS:localhost"), authority.client("/CN=two", "DNS:localhost")];
+    let files = Files(tempfile::tempdir().unwrap());
+    files.put(&authority);
+    let gateway = config(0, &upstream).setup().with_tls_of(files.members()).start();
+    let (plain, secure) = (gateway.url("/single"), format!("https://{}/single", gateway.tls_address()));
+    let mut load = Load::of_singles(&[("http/1.1", plain.clone()), ("h2c", plain), ("h2c", secure)]);
+    let certificates = ["/CN=one", "/CN=two"].map(|name| authority.client(name, "DNS:localhost"));
     for round in 1..=TIMES {
-        put(&certificates[usize::from(round % 2 == 0)]);
-        let taken = gateway.metrics().sum(RELOADS, &[("result", "taken")]);
-        gateway.write_config(&config(round, &upstream).to_yaml());
-        gateway.signal("HUP");
-        gateway.wait_for_metric(RELOADS, &[("result", "taken")], taken + 1.0);
+        files.put(&certificates[usize::from(round % 2 == 0)]);
+        reload(&gateway, &config(round, &upstream));
     }
     let answered = load.end_singles();
     assert!(answered > 0);

@@ -85,8 +85,8 @@ fn write_anew(cases: Vec<Case>) {
     for (path, _) in files() {
         let text = fs::read_to_string(&path).unwrap();
         let count = Case::read(&text).len();
-        let comment: String =
-            text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let comments = text.lines().take_while(|line| line.starts_with('#'));
+        let comment: String = comments.flat_map(|line| [line, "\n"]).collect();
         let written: Vec<_> = cases.by_ref().take(count).map(|case| format!("\n{case}")).collect();
         fs::write(path, comment + &written.concat()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Real proxies that say where their clients are by the PROXY protocol: nginx (version 1) and HAProxy (both versions). They pass
+//! Real proxies that say where their clients are by the PROXY protocol: nginx (version 1) and `HAProxy` (both versions). They pass
 //! on bytes.
 
 use std::fs;
@@ -58,7 +58,7 @@ fn nginx(folder: &Path, gateway: SocketAddr) -> (Process, [u16; 1]) {
     start_on_free_ports("nginx", command, |[port]| accepts(loopback(port)))
 }
 
-/// Version 2 has what HAProxy adds to it: a checksum and an id. It also asks by itself whether the gateway is there, without a client.
+/// Version 2 has what `HAProxy` adds to it: a checksum and an id. It also asks by itself whether the gateway is there, without a client.
 fn haproxy(folder: &Path, gateway: SocketAddr) -> (Process, [u16; 2]) {
     let command = |[one, two]: [u16; 2]| {
         let file = folder.join("haproxy.cfg");

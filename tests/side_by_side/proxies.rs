@@ -1,6 +1,7 @@
 //! One gateway, one nginx and one Traefik with all cases in them, each case at a host of its own, before two services that
 //! say who they are.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -137,7 +138,7 @@ fn bytes(case: &Case, asked: &Asked) -> Vec<u8> {
     let mut head = format!("{line}{}\r\n", if versioned { "" } else { " HTTP/1.1" });
     let has = |wanted: &str| asked.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
     if !has("Host") {
-        head += &format!("Host: {}\r\n", case.host());
+        write!(head, "Host: {}\r\n", case.host()).unwrap();
     }
     if !has("Connection") {
         head += "Connection: close\r\n";
@@ -147,14 +148,17 @@ fn bytes(case: &Case, asked: &Asked) -> Vec<u8> {
         match name.as_str() {
             "body" => {
                 body = text(value);
-                head += &format!("Content-Length: {}\r\n", body.len());
+                write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
             }
             "chunked" => {
                 let text = text(value);
                 head += "Transfer-Encoding: chunked\r\n";
                 body = format!("{:x}\r\n{text}\r\n0\r\n\r\n", text.len());
             }
-            name => head += &format!("{name}: {}\r\n", text(value).replace("$HOST", &case.host())),
+            name => {
+                let value = text(value).replace("$HOST", &case.host());
+                write!(head, "{name}: {value}\r\n").unwrap();
+            }
         }
     }
     format!("{head}\r\n{body}").into_bytes()
@@ -199,7 +203,7 @@ fn nginx(cases: &[Case], services: &[Upstream; 2]) -> Nginx {
         };
         // A case may have several servers, parted by a line of dashes.
         for server in lines.split("----\n") {
-            servers += &format!("server {{ listen $LISTEN; {name}\n{server}\n}}\n");
+            writeln!(servers, "server {{ listen $LISTEN; {name}\n{server}\n}}").unwrap();
         }
     }
     let map = "map $http_upgrade $upgrade { default upgrade; '' ''; }";
@@ -236,8 +240,9 @@ fn traefik(cases: &[Case], services: &[Upstream; 2]) -> Traefik {
     }
     let server = |service: &Upstream| format!("servers: [{{ url: '{}' }}]", service.url());
     let [a, b] = [server(&services[0]), server(&services[1])];
-    let lines =
-        |lines: Vec<String>| lines.into_iter().map(|line| format!("    {line}\n")).collect::<String>();
+    let lines = |lines: Vec<String>| {
+        lines.into_iter().flat_map(|line| ["    ".to_owned(), line, "\n".to_owned()]).collect::<String>()
+    };
     Traefik::start(&format!(
         "http:\n  routers:\n{}  middlewares:\n{}  services:\n    a: {{ loadBalancer: {{ {a} }} }}\n    \
          b: {{ loadBalancer: {{ {b} }} }}\n    quick: {{ loadBalancer: {{ {a}, serversTransport: quick }} }}\n    \
