@@ -20,6 +20,7 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, OrErr as _};
 
 use super::rest::Rest;
+use super::stream_kind::StreamKind;
 
 /// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
 const CONNECTION_FIELDS: [&str; 5] =
@@ -28,6 +29,7 @@ const CONNECTION_FIELDS: [&str; 5] =
 /// A stream, which carries one request and its reply.
 pub(crate) struct Http2 {
     request: RequestHeader,
+    kind: StreamKind,
     body: RecvStream,
     body_done: bool,
     /// Bytes of the last piece that were not returned to the window yet.
@@ -49,10 +51,13 @@ impl Http2 {
         respond: SendResponse<Bytes>,
         digest: Arc<Digest>,
     ) -> Self {
-        let (head, body) = request.into_parts();
-        let body_done = body.is_end_stream();
+        let (mut head, body) = request.into_parts();
+        let kind = StreamKind::take(&mut head);
+        // What follows the head of a WebSocket's request is the WebSocket, not a body.
+        let body_done = body.is_end_stream() || kind != StreamKind::Exchange;
         Self {
             request: head.into(),
+            kind,
             body,
             body_done,
             unreleased: 0,
@@ -66,6 +71,10 @@ impl Http2 {
 
     pub(super) const fn request(&self) -> &RequestHeader {
         &self.request
+    }
+
+    pub(super) const fn kind(&self) -> StreamKind {
+        self.kind
     }
 
     pub(super) fn digest(&self) -> &Digest {
@@ -154,6 +163,11 @@ impl Http2 {
         };
         self.ended = true;
         reply.send_trailers(trailers).or_err(ErrorType::WriteError, "while sending a reply's trailers")
+    }
+
+    /// Both directions of a stream whose reply has begun.
+    pub(super) fn into_streams(self) -> Option<(RecvStream, SendStream<Bytes>)> {
+        Some((self.body, self.reply?))
     }
 
     pub(super) fn break_off(&mut self, reason: Reason) {

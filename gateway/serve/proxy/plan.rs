@@ -12,9 +12,10 @@ use crate::route::{
     CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, RouteIndex, Strictness, UpstreamIndex,
     has_dav_replies,
 };
-use crate::session::{Session, announced_length};
+use crate::session::{Session, StreamKind, announced_length};
 
-use super::upgrade::wanted_upgrade;
+use super::handshake::Handshake;
+use super::upgrade::{WEBSOCKET, wanted_upgrade};
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
 use crate::serve::grpc::is_grpc;
@@ -41,6 +42,8 @@ pub(crate) struct ProxyPlan {
     pub(super) framing: Framing,
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
+    /// The handshake that the gateway makes for a client with HTTP/2, which wants a WebSocket and makes none.
+    pub(super) handshake: Option<Handshake>,
     pub(super) is_grpc: bool,
 }
 
@@ -83,6 +86,7 @@ impl ProxyPlan {
         way: Way<'_>,
     ) -> Result<Self, RequestRejection> {
         let framing = framing(session);
+        let is_websocket = session.kind() == StreamKind::WebSocket;
         let request = session.req_header();
         let Way { route, max_body, upstream, mapping } = way;
         let settings = &context.snapshot.settings;
@@ -99,8 +103,9 @@ impl ProxyPlan {
             hop: context.caller.forwarded_by(&request.headers).behind(mapping),
             key: key(request, context, upstream, &mapping.to_upstream(path.as_written())),
             framing,
-            upgrade: wanted_upgrade(request),
-            is_grpc: is_grpc(&request.headers),
+            upgrade: if is_websocket { Some(WEBSOCKET) } else { wanted_upgrade(request) },
+            handshake: is_websocket.then(Handshake::new),
+            is_grpc: is_grpc(request),
         })
     }
 

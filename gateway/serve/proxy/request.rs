@@ -58,6 +58,9 @@ pub(super) fn head(
             head.insert_header(header::CONNECTION, "Upgrade")?;
             head.insert_header(header::UPGRADE, upgrade.clone())?;
         }
+        if let Some(handshake) = &plan.handshake {
+            head.insert_header(header::SEC_WEBSOCKET_KEY, handshake.key())?;
+        }
         head.set_version(Version::HTTP_11);
     } else if takes_trailers(&request.headers) {
         // RFC 9113 §8.2.2: the only value of TE that HTTP/2 has. gRPC services need it.
