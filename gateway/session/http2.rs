@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -18,6 +18,8 @@ use pingora::protocols::http::date::get_cached_date;
 use pingora::protocols::http::v2::write_body;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, OrErr as _};
+
+use crate::http1::may_be_trailer;
 
 use super::rest::Rest;
 use super::stream_kind::StreamKind;
@@ -32,6 +34,7 @@ pub(crate) struct Http2 {
     kind: StreamKind,
     body: RecvStream,
     body_done: bool,
+    trailers: Option<HeaderMap>,
     /// Bytes of the last piece that were not returned to the window yet.
     unreleased: usize,
     respond: SendResponse<Bytes>,
@@ -60,6 +63,7 @@ impl Http2 {
             kind,
             body,
             body_done,
+            trailers: None,
             unreleased: 0,
             respond,
             reply: None,
@@ -106,10 +110,19 @@ impl Http2 {
             self.unreleased = piece.len();
         } else {
             let trailers = self.body.trailers().await;
-            trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
+            self.trailers = trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
             self.body_done = true;
         }
         Ok(piece)
+    }
+
+    /// The trailers of the request, without those that no trailer may be.
+    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let trailers = self.trailers.take()?;
+        let kept = |(name, value): (&HeaderName, &HeaderValue)| {
+            may_be_trailer(name).then(|| (name.clone(), value.clone()))
+        };
+        Some(trailers.iter().filter_map(kept).collect()).filter(|trailers: &HeaderMap| !trailers.is_empty())
     }
 
     /// Returns once the client has reset the stream or closed its connection.

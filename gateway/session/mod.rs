@@ -52,9 +52,9 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::Digest;
 
 use crate::clock::Deadline;
 use crate::header::hop;
@@ -211,6 +211,14 @@ impl Session {
             self.bytes_in += piece.len() as u64;
         }
         piece.map_err(pingora::Error::into_down)
+    }
+
+    /// Takes the trailers of a request whose body has been read to its end. None of them says how the message is read.
+    pub(crate) fn take_request_trailers(&mut self) -> Option<HeaderMap> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => (self.find_control)(http1.stream())?.take_request_trailers(),
+            Protocol::Http2(http2) => http2.take_trailers(),
+        }
     }
 
     /// Whether the request's body has been read to its end.

@@ -7,15 +7,16 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use crate::admission::withheld;
+use crate::header::changes::HeaderChanges;
 use crate::header::field::is_forbidden_in_item;
-use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
+use crate::header::hop::{Kept, connection_options, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::header::spelling::Spellings;
 use crate::telemetry::CallSpan;
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
-use super::plan::Job;
+use super::plan::{Job, ProxyPlan};
 use super::upstream::Framing;
 use crate::serve::context::Context;
 
@@ -48,7 +49,7 @@ pub(super) fn head(
     let Hop { peer, over, .. } = *hop;
     let plan = job.plan;
     let mut head = request.clone();
-    for name in hop_by_hop_fields(&request.headers, Kept::Nothing) {
+    for name in hop_by_hop_fields(&request.headers, kept(plan, over)) {
         head.remove_header(&name);
     }
     set_framing(&mut head, plan.framing, over)?;
@@ -80,6 +81,38 @@ pub(super) fn head(
     Ok(Box::new(head))
 }
 
+/// A `Trailer` goes on where the trailers do.
+fn kept(plan: &ProxyPlan, over: Over) -> Kept {
+    let has_room = over == Over::Http2 || plan.framing == Framing::Unknown;
+    if plan.passes_trailers && has_room { Kept::Trailer } else { Kept::Nothing }
+}
+
+/// The trailers as the service gets them; `None` if it gets none. What a client can't say in a request's head, it can't say
+/// behind the body.
+pub(super) fn trailers(trailers: &HeaderMap, request: &RequestHeader, job: Job<'_>) -> Option<HeaderMap> {
+    let Job { context, plan, .. } = job;
+    if !plan.passes_trailers {
+        return None;
+    }
+    let decided = decided(job.changes());
+    let may_pass = |name: &HeaderName| {
+        let is_option = |option: &[u8]| option.eq_ignore_ascii_case(name.as_str().as_bytes());
+        !is_forbidden_in_item(name)
+            && !withheld(&context.snapshot.settings, &context.caller.identity)
+                .any(|other| same_to_cgi(other, name))
+            && !decided.iter().any(|other| same_to_cgi(other, name))
+            && !connection_options(&request.headers).any(is_option)
+    };
+    let passed = trailers.iter().filter(|(name, _)| may_pass(name));
+    let passed: HeaderMap = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!passed.is_empty()).then_some(passed)
+}
+
+/// The fields that the configuration decides, whatever the client says.
+fn decided(changes: &HeaderChanges) -> Vec<&HeaderName> {
+    changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)).collect()
+}
+
 /// RFC 9112 §6: the gateway alone decides how the body is framed.
 fn set_framing(head: &mut RequestHeader, framing: Framing, over: Over) -> pingora::Result<()> {
     let said_length = head.remove_header(&header::CONTENT_LENGTH).is_some();
@@ -109,8 +142,7 @@ fn set_fields(
     if let Some(forwards) = max_forwards(&request.method, &request.headers) {
         head.insert_header(header::MAX_FORWARDS, forwards.saturating_sub(1))?;
     }
-    let set = changes.set.iter().map(|(name, _)| name);
-    let decided: Vec<_> = changes.remove.iter().chain(set).collect();
+    let decided = decided(changes);
     let is_decided = |name: &&HeaderName| decided.iter().any(|decided| same_to_cgi(decided, name));
     for name in head.headers.keys().filter(is_decided).cloned().collect::<Vec<_>>() {
         head.remove_header(&name);
