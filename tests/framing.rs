@@ -10,5 +10,6 @@ mod interim;
 mod message;
 mod neighbours;
 mod real_servers;
+mod request_trailers;
 mod trailers;
 mod unprocessed;

@@ -93,6 +93,27 @@ fn the_chain_that_services_get_ends_with_the_proxy() {
 }
 
 #[test]
+fn services_get_forwarded_where_it_is_wanted() {
+    let upstream = Upstream::start();
+    for (proxies, more, expected) in [
+        ("127.0.0.1", "forwarded: add", Some("for=6.6.6.6, for=192.0.2.1, ")),
+        ("", "forwarded: add", Some("")),
+        ("127.0.0.1", "", None),
+    ] {
+        let gateway = behind(proxies, &upstream, more);
+        let chain = "6.6.6.6, 192.0.2.1";
+        gateway.send(&Request::get("/single").header(FORWARDED, chain));
+        gateway.send(&Request::batch(&batch()).header(FORWARDED, chain));
+        let own = format!("for=127.0.0.1;host=\"{}\";proto=http", gateway.address());
+        let expected = expected.map(|before| format!("{before}{own}"));
+        for path in ["/single", "/item"] {
+            let requests = upstream.requests_to(path);
+            assert_eq!(requests.last().unwrap().header("Forwarded"), expected.as_deref(), "{path} {more}");
+        }
+    }
+}
+
+#[test]
 fn a_proxy_that_ends_tls_says_so() {
     let upstream = Upstream::start();
     upstream.on("/moved", Answer::text(302, "").header("Location", &format!("{}/there", upstream.url())));

@@ -15,7 +15,7 @@ use http::Version;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
-use crate::config::TrustedProxies;
+use crate::config::{Forwarded, TrustedProxies};
 use crate::header::variables::{Variables, address_text};
 use crate::limiter::Client;
 use crate::route::authority_of;
@@ -43,6 +43,8 @@ pub(crate) struct Caller {
     pub(super) peer: Option<IpAddr>,
     /// Whether a trusted proxy opened the connection.
     pub(super) is_by_proxy: bool,
+    /// When services get Forwarded.
+    pub(super) forwarded: Forwarded,
     /// Whether the client used TLS: towards the gateway, or towards a trusted proxy in front of it.
     pub(super) is_https: bool,
     /// Whether the connection to the gateway uses TLS.
@@ -66,13 +68,19 @@ pub(super) enum HttpVersion {
 
 impl Caller {
     /// The caller of the request with this head.
-    pub(crate) fn new(connection: ConnectionInfo, head: &Parts, trusted: &TrustedProxies) -> Self {
+    pub(crate) fn new(
+        connection: ConnectionInfo,
+        head: &Parts,
+        trusted: &TrustedProxies,
+        forwarded: Forwarded,
+    ) -> Self {
         let ConnectionInfo { peer, is_tls, certificate_name } = connection;
         let is_by_proxy = trusted.trust(peer);
         Self {
             address: client_address(trusted, peer, &head.headers),
             peer,
             is_by_proxy,
+            forwarded,
             is_https: is_tls || is_by_proxy && says_https(&head.headers),
             is_tls,
             version: match head.version {
@@ -152,7 +160,7 @@ mod tests {
             is_tls: true,
             certificate_name: Some("department".into()),
         };
-        let mut caller = Caller::new(connection, &head, &TrustedProxies::default());
+        let mut caller = Caller::new(connection, &head, &TrustedProxies::default(), Forwarded::Add);
         caller.authenticated(Identity {
             name: None,
             way: Some(AuthWay::Jwt),

@@ -77,7 +77,7 @@ fn is_escaped(text: &[u8], at: usize) -> bool {
 }
 
 /// Parses an address as proxies write it: bare, in brackets, or with a port.
-fn address(written: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(written: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(written).ok()?.trim_matches([' ', '\t']);
     let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = alone.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));

@@ -68,7 +68,8 @@ fn explained(arguments: &ExplainArguments, settings: &Settings) -> Result<Explan
     if let Some(boundary) = unsaid_boundary(&head.headers, &body) {
         return Err(ExplainError::NoBoundary { boundary });
     }
-    let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
+    let connection = ConnectionInfo::default();
+    let caller = Arc::new(Caller::new(connection, &head, &settings.trusted_proxies, settings.forwarded));
     let trace = TraceContext::default();
     let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
     let request = BatchRequest::new(&incoming, body)?;

@@ -151,8 +151,8 @@ pub use source::ConfigSource;
 pub use target::{Place, Scheme, Target};
 pub use timeout::UpstreamTimeouts;
 pub use tracing::{SpanQueue, TraceReceiver, Tracing};
-pub use trusted_proxies::TrustedProxies;
-pub use upstream::{Balance, HostPolicy, Upstream};
+pub use trusted_proxies::{Forwarded, TrustedProxies};
+pub use upstream::{Balance, HostPolicy, RequestTrailers, Upstream};
 pub use upstream_tls::{Trust, UpstreamTls};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
 

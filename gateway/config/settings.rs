@@ -29,7 +29,7 @@ use super::route_policy::RoutePolicy;
 use super::sampler::Sampler;
 use super::timeout::UpstreamTimeouts;
 use super::tracing::{Tracing, TracingDocument};
-use super::trusted_proxies::TrustedProxies;
+use super::trusted_proxies::{Forwarded, TrustedProxies};
 use super::upstream::{Upstream, UpstreamDocument};
 use super::yaml::span::Span;
 use super::yaml::tree::read_written;
@@ -82,6 +82,10 @@ pub(super) struct Document {
     #[serde(default)]
     #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::/32"]]))]
     trusted_proxies: Vec<At<String>>,
+
+    /// When services get Forwarded (RFC 7239) beside X-Forwarded-*.
+    #[serde(default)]
+    forwarded: Forwarded,
 
     /// How names of targets are looked up.
     #[serde(default)]
@@ -145,6 +149,8 @@ pub struct Settings {
     pub rate_limits: Vec<RateLimit>,
     /// Who may say where a client is.
     pub trusted_proxies: TrustedProxies,
+    /// When services get Forwarded.
+    pub forwarded: Forwarded,
     /// The name servers that are asked for targets; none: the system's.
     pub resolver: Vec<SocketAddr>,
     /// Limits of the gateway, for all endpoints and upstreams together.
@@ -372,6 +378,7 @@ impl Resolver<'_> {
             auth: auth.transpose()?,
             rate_limits: rate_limits?,
             trusted_proxies: trusted_proxies?,
+            forwarded: document.forwarded,
             resolver: resolver?,
             limits: limits?,
             log: log?,

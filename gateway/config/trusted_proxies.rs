@@ -1,8 +1,11 @@
-//! `trusted_proxies`: networks, addresses, or everybody on a Unix socket.
+//! `trusted_proxies`: networks, addresses, or everybody on a Unix socket. And `forwarded`: whether services get the field of
+//! RFC 7239.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::resolver::{Resolved, Resolver};
 use super::yaml::wrappers::At;
@@ -17,6 +20,17 @@ pub struct TrustedProxies {
     pub networks: Vec<IpNet>,
     /// Any peer on a Unix socket.
     pub unix: bool,
+}
+
+/// When services get Forwarded (RFC 7239) beside X-Forwarded-*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Forwarded {
+    /// If a trusted proxy has begun it: with one more element.
+    #[default]
+    Extend,
+    /// Always.
+    Add,
 }
 
 impl TrustedProxies {

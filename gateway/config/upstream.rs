@@ -108,9 +108,24 @@ pub(in crate::config) struct UpstreamDocument {
     #[serde(default = "default_host")]
     pub(in crate::config) host: At<String>,
 
+    /// What becomes of the trailers of requests that are not a batch.
+    #[serde(default)]
+    pub(in crate::config) request_trailers: RequestTrailers,
+
     /// How TLS is spoken with `https` and `h2` targets.
     #[serde(default)]
     pub(in crate::config) tls: At<UpstreamTlsDocument>,
+}
+
+/// What becomes of the trailers of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestTrailers {
+    /// They end at the gateway: some services close the connection when a request has any.
+    #[default]
+    Drop,
+    /// The service gets them, behind a chunked body or over HTTP/2.
+    Pass,
 }
 
 /// How targets share the calls.
@@ -167,6 +182,8 @@ pub struct Upstream {
     pub headers: HeaderChanges,
     /// The Host of a call.
     pub host: HostPolicy,
+    /// What becomes of the trailers of requests.
+    pub request_trailers: RequestTrailers,
     /// How TLS is spoken with `https` and `h2` targets.
     pub tls: UpstreamTls,
 }
@@ -245,6 +262,7 @@ impl Resolver<'_> {
             http2: http2?,
             headers: headers?,
             host: host?,
+            request_trailers: document.request_trailers,
             tls: tls?,
         })
     }

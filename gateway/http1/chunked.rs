@@ -1,6 +1,7 @@
 //! Follows a body to its end. In a chunked body (RFC 9112 §7.1), every byte except the data is checked: sizes, extensions,
 //! the CRLF after data, and the trailer section, whose fields are captured.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::HeadLimits;
@@ -59,6 +60,14 @@ impl Body {
         *at += taken;
         *place += taken as u64;
         Ok(complete)
+    }
+
+    /// The fields of the trailer section; `None` if there were none.
+    pub(super) fn into_trailers(self) -> Option<HeaderMap> {
+        match self {
+            Self::Chunked(chunked) => Some(chunked.trailers).filter(|trailers| !trailers.is_empty()),
+            Self::Length(_) | Self::UntilClose => None,
+        }
     }
 
     fn pass<'bytes>(
@@ -138,11 +147,6 @@ impl Chunked {
             trailer_fields: 0,
             trailers: HeaderMap::new(),
         }
-    }
-
-    /// The fields of the trailer section.
-    pub(super) fn into_trailers(self) -> HeaderMap {
-        self.trailers
     }
 
     fn pass<'bytes>(
@@ -300,12 +304,26 @@ impl Chunked {
     }
 }
 
+/// The end of a chunked body, with these trailers (RFC 9112 §7.1.2).
+#[must_use]
+pub fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
+    let mut last = BytesMut::from(&b"0\r\n"[..]);
+    for (name, value) in trailers.into_iter().flatten() {
+        last.put_slice(name.as_str().as_bytes());
+        last.put_slice(b": ");
+        last.put_slice(value.as_bytes());
+        last.put_slice(b"\r\n");
+    }
+    last.put_slice(b"\r\n");
+    last.freeze()
+}
+
 /// The fields that decide where a message ends and where it goes.
 const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST];
 
 /// Whether a field may be a trailer. Fields that frame or route a message, authenticate, change how a request is processed
 /// or a reply is stored, or say how to read the content, may not (RFC 9110 §6.5.1).
-fn may_be_trailer(name: &HeaderName) -> bool {
+pub fn may_be_trailer(name: &HeaderName) -> bool {
     const NEVER: [HeaderName; 22] = [
         header::CONNECTION,
         header::TE,
@@ -330,6 +348,11 @@ fn may_be_trailer(name: &HeaderName) -> bool {
         header::RETRY_AFTER,
         header::VARY,
     ];
+    if name.as_str().contains('_') {
+        // Servers behind CGI take it for the other.
+        let dashed = HeaderName::try_from(name.as_str().replace('_', "-"));
+        return dashed.is_ok_and(|dashed| may_be_trailer(&dashed));
+    }
     !FRAMING.contains(name)
         && !NEVER.contains(name)
         && !name.as_str().starts_with("if-")

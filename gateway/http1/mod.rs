@@ -34,6 +34,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub use chunked::{last_chunk, may_be_trailer};
 pub use fault::{Fault, Flaw};
 #[cfg(test)]
 pub use replies::ReplyChecker;
@@ -99,8 +100,8 @@ pub enum Stop {
     /// They belong to a head that is not complete. They were checked, and may be passed on together with the rest of the
     /// head: no parser should see the first half of a malformed head.
     HeadIncomplete,
-    /// They follow a request that asks for another protocol. Whether they are that protocol or the next request
-    /// depends on the reply ([`RequestChecker::continue_as_http`], [`RequestChecker::become_opaque`]).
+    /// They follow a request that asks for another protocol, or one whose trailers are kept until the next. Whether they are
+    /// that protocol or the next request depends on the reply ([`RequestChecker::continue_as_http`], [`RequestChecker::become_opaque`]).
     Undecided,
     /// They are the field lines of a request whose target has an authority, which Host must repeat. Pass them to
     /// [`RequestChecker::collect_fields`].

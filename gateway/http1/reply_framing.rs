@@ -83,10 +83,7 @@ impl ReplyBody {
     /// The fields of the trailer section; `None` if there were none.
     #[must_use]
     pub fn into_trailers(self) -> Option<HeaderMap> {
-        match self.body {
-            Body::Chunked(chunked) => Some(chunked.into_trailers()).filter(|trailers| !trailers.is_empty()),
-            Body::Length(_) | Body::UntilClose => None,
-        }
+        self.body.into_trailers()
     }
 
     /// Whether the end of the connection is the end of the body (RFC 9112 §6.3).

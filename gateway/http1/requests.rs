@@ -1,5 +1,7 @@
 //! The requests on a client's connection, one after the other.
 
+use http::HeaderMap;
+
 use super::chunked::Body;
 use super::fault::Fault;
 use super::head::{Head, Step};
@@ -12,7 +14,7 @@ enum State {
     /// The field lines of a request whose Host must be replaced by the authority in its target.
     Fields,
     Body(Body),
-    /// After a request that asks for another protocol.
+    /// After a request that asks for another protocol, or has trailers that belong to it alone.
     Undecided,
     /// Another protocol.
     Opaque,
@@ -29,6 +31,8 @@ pub struct RequestChecker {
     place: u64,
     /// The request's number, from 0.
     number: u64,
+    /// Those of the last request.
+    trailers: Option<HeaderMap>,
 }
 
 impl RequestChecker {
@@ -36,7 +40,7 @@ impl RequestChecker {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         let head = Head::new(MessageKind::Request, limits);
-        Self { limits, head, state: State::Head, place: 0, number: 0 }
+        Self { limits, head, state: State::Head, place: 0, number: 0, trailers: None }
     }
 
     /// The number of the request that is being read, from 0.
@@ -57,7 +61,13 @@ impl RequestChecker {
         self.place > 0
     }
 
-    /// Whether it is not known yet to which protocol the next bytes belong.
+    /// Takes the trailer fields of the last request, if there were any. The bytes behind it are not checked before the next
+    /// request is wanted, so they are there until then.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// Whether it is not known yet to which protocol the next bytes belong, or the trailers before them are still wanted.
     #[must_use]
     pub const fn is_undecided(&self) -> bool {
         matches!(self.state, State::Undecided)
@@ -66,6 +76,7 @@ impl RequestChecker {
     /// The connection stays with HTTP/1.1: the next bytes are a request.
     pub fn continue_as_http(&mut self) {
         if self.is_undecided() {
+            self.trailers = None;
             self.state = State::Head;
         }
     }
@@ -151,7 +162,11 @@ impl RequestChecker {
 
     fn end_message(&mut self) {
         let wants_upgrade = self.head.facts().wants_upgrade && !self.head.facts().is_http_1_0;
-        self.state = if wants_upgrade { State::Undecided } else { State::Head };
+        let ended = std::mem::replace(&mut self.state, State::Head);
+        self.trailers = if let State::Body(body) = ended { body.into_trailers() } else { None };
+        if wants_upgrade || self.trailers.is_some() {
+            self.state = State::Undecided;
+        }
         self.number += 1;
         self.place = 0;
         self.head.restart();

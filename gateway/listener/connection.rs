@@ -222,6 +222,10 @@ impl ConnectionControl for ClientConnection {
         self.trailers.set(trailers);
     }
 
+    fn take_request_trailers(&self) -> Option<HeaderMap> {
+        self.grammar.lock().take_trailers()
+    }
+
     fn become_opaque(&self) {
         self.grammar.lock().become_opaque();
     }

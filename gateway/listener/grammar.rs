@@ -6,6 +6,7 @@
 //! gets it. For that we count sessions: each begins one request.
 
 use bytes::{Buf, BytesMut};
+use http::HeaderMap;
 use tokio::io::ReadBuf;
 
 use crate::http1::{Fault, HeadLimits, RequestChecker, Stop};
@@ -53,6 +54,11 @@ impl Grammar {
     /// Another protocol follows the last request.
     pub(crate) fn become_opaque(&mut self) {
         self.checker.become_opaque();
+    }
+
+    /// Takes the trailers of the request that is being served, once it was read to its end.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.checker.take_trailers()
     }
 
     /// The fault in the request that is being served.

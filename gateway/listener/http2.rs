@@ -4,6 +4,8 @@
 //! for all of its streams together. So a stalled stream, whose client or service is slow, never takes the window from
 //! its neighbours, and a connection has at most `streams` × `stream_window` unread bytes in memory.
 //!
+//! Clients are told that a stream may become a `WebSocket` (RFC 8441).
+//!
 //! A connection without a stream is closed after `keepalive_timeout`, with a GOAWAY. When the gateway drains, a GOAWAY
 //! asks the client to open no more streams; open ones go on.
 
@@ -78,7 +80,8 @@ fn builder(limits: &Limits) -> Builder {
         .initial_window_size(stream_window)
         .initial_connection_window_size(u32::try_from(connection_window).unwrap_or(u32::MAX >> 1))
         .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-        .max_send_buffer_size(SEND_BUFFER);
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_connect_protocol();
     builder
 }
 

@@ -4,9 +4,11 @@
 //! The session writes the last chunk in a single write, after everything else. A caller that sets trailers is about to end
 //! the reply, so that write is recognised by its bytes.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
+
+use crate::http1::last_chunk;
 
 /// RFC 9112 §7.1, as pingora writes it.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -17,15 +19,7 @@ pub(crate) struct Trailers(Mutex<Option<Bytes>>);
 
 impl Trailers {
     pub(crate) fn set(&self, fields: &HeaderMap) {
-        let mut last = BytesMut::from(&b"0\r\n"[..]);
-        for (name, value) in fields {
-            last.put_slice(name.as_str().as_bytes());
-            last.put_slice(b": ");
-            last.put_slice(value.as_bytes());
-            last.put_slice(b"\r\n");
-        }
-        last.put_slice(b"\r\n");
-        *self.0.lock() = Some(last.freeze());
+        *self.0.lock() = Some(last_chunk(Some(fields)));
     }
 
     /// What to write instead of these bytes, if they are the last chunk of a reply with trailers.

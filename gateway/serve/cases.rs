@@ -62,7 +62,12 @@ fn run(case: &Case, planned: Planned) -> Result<Plan, BatchRefusal> {
     let (settings, head) = (settings(), head(case));
     let target = Target::find(settings, &head).unwrap();
     let entry = target.entry_point().unwrap_or_else(|| panic!("{} is not for items", case.target));
-    let caller = Arc::new(Caller::new(ConnectionInfo::default(), &head, &settings.trusted_proxies));
+    let caller = Arc::new(Caller::new(
+        ConnectionInfo::default(),
+        &head,
+        &settings.trusted_proxies,
+        settings.forwarded,
+    ));
     let trace = TraceContext::default();
     let incoming = Incoming { settings, entry, caller: &caller, trace, head: &head, as_sent: None };
     incoming.check()?;

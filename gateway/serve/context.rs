@@ -76,8 +76,10 @@ impl Context {
             is_tls: session.is_tls(),
             certificate_name: session.certificate_name(),
         };
+        let settings = &snapshot.settings;
+        let caller = Caller::new(connection, request, &settings.trusted_proxies, settings.forwarded);
         Self {
-            caller: Arc::new(Caller::new(connection, request, &snapshot.settings.trusted_proxies)),
+            caller: Arc::new(caller),
             trace: TraceContext::from_headers(&request.headers, snapshot.settings.sampler()),
             snapshot,
             error_format: ErrorFormat::of_request(request),

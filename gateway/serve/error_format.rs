@@ -31,11 +31,7 @@ pub(crate) enum ErrorFormat {
 impl ErrorFormat {
     /// The format for a request that is not known to be a batch.
     pub(crate) fn of_request(request: &Parts) -> Self {
-        if request.version == Version::HTTP_2 && is_grpc(&request.headers) {
-            Self::Grpc
-        } else {
-            Self::Problem
-        }
+        if request.version == Version::HTTP_2 && is_grpc(request) { Self::Grpc } else { Self::Problem }
     }
 
     /// The reply to a request with these fields.

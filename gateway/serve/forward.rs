@@ -7,7 +7,7 @@ use crate::dispatch::CallFailure;
 use crate::format::EncodedBody;
 use crate::problem::{self, BodyFailure, ErrorReply, RequestRejection};
 use crate::route::{NotRouted, Respond, Route, RouteAction};
-use crate::session::{ResetReason, Session, announced_length};
+use crate::session::{ResetReason, Session, StreamKind, announced_length};
 use crate::telemetry::ConnectionRefusal;
 
 use super::context::Context;
@@ -15,6 +15,7 @@ use super::handled::Handled;
 use super::proxy::{self, Ended, Failure, ProxyPlan, Way};
 use super::reply::Reply;
 use super::target::RouteTarget;
+use super::validate::NO_WEBSOCKET;
 
 /// Serves a request for a route.
 ///
@@ -38,6 +39,7 @@ pub(super) async fn serve<'gateway>(
     context.admit(session, index).map_err(|refusal| refuse(RequestRejection::NotAdmitted(refusal)))?;
     check_length(session, route).map_err(refuse)?;
     match &route.action {
+        RouteAction::Respond(respond) if opens_websocket(session, respond) => Err(refuse(NO_WEBSOCKET)),
         RouteAction::Respond(respond) => fixed_answer(respond).map(Handled::Reply),
         RouteAction::Redirect(redirect) => {
             let uri = &session.req_header().uri;
@@ -72,6 +74,11 @@ fn not_routed(why: NotRouted) -> RequestRejection {
         NotRouted::NoRoute => RequestRejection::NoRoute,
         NotRouted::Method { allowed } => RequestRejection::MethodNotAllowed { allowed },
     }
+}
+
+/// Whether a client over HTTP/2 would take a fixed answer for the beginning of its WebSocket (RFC 8441 §5).
+fn opens_websocket(session: &Session, respond: &Respond) -> bool {
+    session.kind() == StreamKind::WebSocket && respond.status.is_success()
 }
 
 /// The answer of a route that answers by itself.

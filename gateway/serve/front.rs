@@ -12,7 +12,7 @@ use pingora::apps::ReusedHttpStream;
 
 use crate::listener::request_handler::RequestHandler;
 use crate::problem::{self, ErrorReply};
-use crate::session::{ResetReason, Session};
+use crate::session::{ResetReason, Session, StreamKind};
 use crate::state::gateway::Gateway;
 use crate::upstream::error;
 
@@ -22,6 +22,7 @@ use super::limits_document::limits_document;
 use super::reply::Reply;
 use super::respond::respond;
 use super::target::Target;
+use super::validate::NO_WEBSOCKET;
 use super::{batch, forward, https, stream, validate};
 
 /// The front of a gateway.
@@ -105,6 +106,9 @@ impl Front {
         }
         let admitted = context.authenticate(session.req_header(), &target).await;
         admitted.map_err(|refusal| Box::new(problem::of_admission(&refusal)))?;
+        if session.kind() == StreamKind::WebSocket && !matches!(target, Target::Route(_)) {
+            return Err(Box::new(problem::of_request(&NO_WEBSOCKET)));
+        }
         match target {
             Target::Gateway => Ok(Handled::Reply(Reply::without_body(StatusCode::NO_CONTENT))),
             Target::Preflight(preflight) => {

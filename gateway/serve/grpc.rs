@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
-use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
 
 use crate::telemetry::GrpcStatus;
 
@@ -13,8 +14,12 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whether the request is a call of gRPC, which needs HTTP/2 and may stay open for hours. One of gRPC-Web is not: it is
-/// an ordinary request.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+/// an ordinary request. Every call is a POST, so a WebSocket never is one.
+pub(crate) fn is_grpc(request: &Parts) -> bool {
+    request.method == Method::POST && has_type_of_grpc(&request.headers)
+}
+
+fn has_type_of_grpc(headers: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
     let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     value.get(..TYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
@@ -84,7 +89,7 @@ mod tests {
         let with_type =
             |value| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
         for yes in ["application/grpc", "application/grpc+proto", "Application/GRPC; x=y"] {
-            assert!(is_grpc(&with_type(yes)), "{yes}");
+            assert!(has_type_of_grpc(&with_type(yes)), "{yes}");
         }
         // gRPC-Web is made for HTTP/1.1: its trailers are in the body.
         for no in [
@@ -94,7 +99,7 @@ mod tests {
             "text/plain; a=application/grpc",
             "application/grpc-web",
         ] {
-            assert!(!is_grpc(&with_type(no)), "{no}");
+            assert!(!has_type_of_grpc(&with_type(no)), "{no}");
         }
     }
 }

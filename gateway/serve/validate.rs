@@ -13,10 +13,15 @@ use crate::http1::{Fault, is_host};
 use crate::problem::{self, ErrorReply, RequestRejection};
 use crate::route::{authority_of, host_of};
 
-use crate::session::Session;
+use crate::session::{Session, StreamKind};
 
 const NO_HOST: RequestRejection =
     RequestRejection::ForbiddenUrl { problem: "has no host: Host is absent or malformed" };
+
+/// For a client over HTTP/2 that asks for a WebSocket where there is none.
+pub(super) const NO_WEBSOCKET: RequestRejection = RequestRejection::NotImplemented {
+    what: "there is no WebSocket at this path, only replies of the gateway itself",
+};
 
 /// Checks a request's head.
 ///
@@ -35,6 +40,15 @@ pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Box<ErrorR
 fn rejection(session: &Session) -> Option<RequestRejection> {
     if !has_valid_host(session) {
         return Some(NO_HOST);
+    }
+    if session.kind() == StreamKind::Unknown {
+        let what = "the gateway opens WebSockets over HTTP/2, and no other protocol (`:protocol: websocket`)";
+        return Some(RequestRejection::NotImplemented { what });
+    }
+    if session.kind() == StreamKind::WebSocket
+        && session.req_header().headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Some(bad("Content-Length", "does not belong to a request for a WebSocket"));
     }
     if session.is_http2()
         && let Some(rejection) = http2_rejection(session.req_header())

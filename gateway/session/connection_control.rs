@@ -18,6 +18,9 @@ pub(crate) trait ConnectionControl {
     /// The chunked reply that ends next ends with these trailers (RFC 9112 §7.1.2).
     fn end_with_trailers(&self, trailers: &HeaderMap);
 
+    /// Takes the trailers of the request that is being served, once its body was read to its end.
+    fn take_request_trailers(&self) -> Option<HeaderMap>;
+
     /// The request that is being served is answered with 101: what the client sends from here on is not HTTP. Must be
     /// called before the reply is written.
     fn become_opaque(&self);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -19,7 +19,10 @@ use pingora::protocols::http::v2::write_body;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, OrErr as _};
 
+use crate::http1::may_be_trailer;
+
 use super::rest::Rest;
+use super::stream_kind::StreamKind;
 
 /// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 §8.2.2).
 const CONNECTION_FIELDS: [&str; 5] =
@@ -28,8 +31,10 @@ const CONNECTION_FIELDS: [&str; 5] =
 /// A stream, which carries one request and its reply.
 pub(crate) struct Http2 {
     request: RequestHeader,
+    kind: StreamKind,
     body: RecvStream,
     body_done: bool,
+    trailers: Option<HeaderMap>,
     /// Bytes of the last piece that were not returned to the window yet.
     unreleased: usize,
     respond: SendResponse<Bytes>,
@@ -49,12 +54,16 @@ impl Http2 {
         respond: SendResponse<Bytes>,
         digest: Arc<Digest>,
     ) -> Self {
-        let (head, body) = request.into_parts();
-        let body_done = body.is_end_stream();
+        let (mut head, body) = request.into_parts();
+        let kind = StreamKind::take(&mut head);
+        // What follows the head of a WebSocket's request is the WebSocket, not a body.
+        let body_done = body.is_end_stream() || kind != StreamKind::Exchange;
         Self {
             request: head.into(),
+            kind,
             body,
             body_done,
+            trailers: None,
             unreleased: 0,
             respond,
             reply: None,
@@ -66,6 +75,10 @@ impl Http2 {
 
     pub(super) const fn request(&self) -> &RequestHeader {
         &self.request
+    }
+
+    pub(super) const fn kind(&self) -> StreamKind {
+        self.kind
     }
 
     pub(super) fn digest(&self) -> &Digest {
@@ -97,10 +110,19 @@ impl Http2 {
             self.unreleased = piece.len();
         } else {
             let trailers = self.body.trailers().await;
-            trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
+            self.trailers = trailers.or_err(ErrorType::ReadError, "while reading a request's trailers")?;
             self.body_done = true;
         }
         Ok(piece)
+    }
+
+    /// The trailers of the request, without those that no trailer may be.
+    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let trailers = self.trailers.take()?;
+        let kept = |(name, value): (&HeaderName, &HeaderValue)| {
+            may_be_trailer(name).then(|| (name.clone(), value.clone()))
+        };
+        Some(trailers.iter().filter_map(kept).collect()).filter(|trailers: &HeaderMap| !trailers.is_empty())
     }
 
     /// Returns once the client has reset the stream or closed its connection.
@@ -154,6 +176,11 @@ impl Http2 {
         };
         self.ended = true;
         reply.send_trailers(trailers).or_err(ErrorType::WriteError, "while sending a reply's trailers")
+    }
+
+    /// Both directions of a stream whose reply has begun.
+    pub(super) fn into_streams(self) -> Option<(RecvStream, SendStream<Bytes>)> {
+        Some((self.body, self.reply?))
     }
 
     pub(super) fn break_off(&mut self, reason: Reason) {

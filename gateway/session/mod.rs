@@ -4,7 +4,8 @@
 //! replies, then one final reply. The code that serves a request sees one interface, whichever version the client speaks.
 //!
 //! Below it, HTTP/1.1 is pingora's session. HTTP/2 is our own [`Http2`] over the h2 crate, because pingora's can't send
-//! interim replies and resets every broken stream with CANCEL.
+//! interim replies and resets every broken stream with CANCEL. `stream_kind` tells its `WebSocket`s from its requests, and
+//! `upgraded` is what is left of a session once both sides have switched to another protocol.
 //!
 //! # Life of a session
 //!
@@ -37,7 +38,9 @@ mod reply_changes;
 mod rest;
 mod seen;
 mod shaped_reply;
+mod stream_kind;
 mod unread;
+mod upgraded;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -49,9 +52,9 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v1::server::HttpSession as Http1;
-use pingora::protocols::{Digest, Stream};
 
 use crate::clock::Deadline;
 use crate::header::hop;
@@ -65,6 +68,8 @@ pub(crate) use connection_control::{ConnectionControl, FindControl};
 pub(crate) use http2::Http2;
 pub(crate) use rest::Rest;
 pub(crate) use seen::Seen;
+pub(crate) use stream_kind::StreamKind;
+pub(crate) use upgraded::BothWays;
 
 /// After a reply that was sent before the request was read, the client may go on sending for this long in total.
 const LINGER: Duration = Duration::from_secs(8);
@@ -139,6 +144,14 @@ impl Session {
         matches!(self.protocol, Protocol::Http2(_))
     }
 
+    /// What the client's stream carries; over HTTP/1.1 always an exchange, which may ask for an upgrade.
+    pub(crate) const fn kind(&self) -> StreamKind {
+        match &self.protocol {
+            Protocol::Http1(_) => StreamKind::Exchange,
+            Protocol::Http2(http2) => http2.kind(),
+        }
+    }
+
     /// The client's connection over HTTP/1.1. Over HTTP/2 there is nothing to control.
     pub(crate) fn connection(&self) -> Option<&dyn ConnectionControl> {
         match &self.protocol {
@@ -198,6 +211,14 @@ impl Session {
             self.bytes_in += piece.len() as u64;
         }
         piece.map_err(pingora::Error::into_down)
+    }
+
+    /// Takes the trailers of a request whose body has been read to its end. None of them says how the message is read.
+    pub(crate) fn take_request_trailers(&mut self) -> Option<HeaderMap> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => (self.find_control)(http1.stream())?.take_request_trailers(),
+            Protocol::Http2(http2) => http2.take_trailers(),
+        }
     }
 
     /// Whether the request's body has been read to its end.
@@ -403,13 +424,6 @@ impl Session {
             http2.break_off(reason);
         }
         self.close_after_reply();
-    }
-
-    /// The connection of an upgraded HTTP/1.1 request, and the bytes that were read behind the request.
-    pub(crate) fn into_upgraded(self) -> Option<(Stream, Vec<Bytes>)> {
-        let Protocol::Http1(mut http1) = self.protocol else { return None };
-        let early = http1::early_bytes(&mut http1);
-        Some((http1.into_inner(), early))
     }
 
     /// Ends the session. Returns the connection if it can carry another request.

@@ -2,6 +2,7 @@
 //! upstream that keeps what it gets and answers from a script.
 
 mod client;
+mod socket;
 mod upstream;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use h2::Reason;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) use client::{Call, Ending, Http2Client, Http2Reply};
+pub(crate) use socket::Http2Socket;
 pub(crate) use upstream::{Http2Answer, Http2Upstream};
 
 /// Fields by name and value.

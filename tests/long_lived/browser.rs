@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::services::{EVENTS, Service, field};
+use crate::harness::certificate::Certificate;
 use crate::harness::programs::{node, program, succeed};
 use crate::harness::raw::RawServer;
 use crate::harness::{Answer, Config, Upstream};
@@ -22,21 +23,37 @@ fn three_events() -> RawServer {
     })
 }
 
+fn see(page: &str) -> Value {
+    let mut client = node("chromium.cjs");
+    serde_json::from_str(&succeed(client.env("CHROMIUM", program("chromium")).arg(page))).unwrap()
+}
+
 #[test]
 fn a_page_sees_its_events_its_websocket_and_the_times_of_a_batch() {
     let (page, events, sockets) = (Upstream::start(), three_events(), Service::websockets());
     page.on("/page", Answer::of(200, "text/html", "<!doctype html><title>a page</title>"));
-    let gateway = Config::all_to("page", page.url())
+    let config = Config::all_to("page", page.url())
         .upstream("events", events.url())
         .upstream("sockets", sockets.url("http"))
         .route("/events", "events")
         .route("/echo", "sockets")
         .batch("/batch")
-        .with("server_timing: true, reply: whole")
+        .with("server_timing: true, reply: whole");
+    let gateway = config
+        .raw("log: { access: { level: requests } }")
+        .setup()
+        .with_tls(&Certificate::for_loopback())
         .start();
-    let mut client = node("chromium.cjs");
-    let told = succeed(client.env("CHROMIUM", program("chromium")).arg(gateway.url("/page")));
-    let seen: Value = serde_json::from_str(&told).unwrap();
+    let over_tls = format!("https://{}/page", gateway.tls_address());
+    // In the clear Chromium speaks HTTP/1.1, and by TLS it opens its WebSocket as a stream of the page's HTTP/2.
+    for (page, protocol, status) in [(gateway.url("/page"), "HTTP/1.1", "101"), (over_tls, "HTTP/2.0", "200")]
+    {
+        assert_page_sees_all(&see(&page));
+        gateway.log_line(&[("path", "/echo"), ("protocol", protocol), ("status", status)]);
+    }
+}
+
+fn assert_page_sees_all(seen: &Value) {
     let events = [1, 2, 3, 4].map(|n| json!({"id": n.to_string(), "data": format!("event {n}")}));
     assert_eq!(seen["events"], json!(events), "{seen}");
     assert_eq!(seen["socket"], json!({"seen": ["Łukasz", [0, 255]], "code": 4002, "clean": true}));

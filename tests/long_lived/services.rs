@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::harness::ports::{accepts, loopback, start_on_free_ports};
@@ -94,10 +96,19 @@ pub(super) fn upper_case() -> RawServer {
                 continue;
             };
             let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n";
-            connection.write(format!("{switching}Upgrade: {protocol}\r\n\r\n"))?;
+            let accept = accept_of(&head);
+            connection.write(format!("{switching}Upgrade: {protocol}\r\n{accept}\r\n"))?;
             return shout(&mut connection);
         }
     })
+}
+
+/// The line with `Sec-WebSocket-Accept` that belongs to the key in a head (RFC 6455 §4.2.2), if it has one.
+pub(super) fn accept_of(head: &str) -> String {
+    let Some(key) = field(head, "sec-websocket-key") else { return String::new() };
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    format!("Sec-WebSocket-Accept: {}\r\n", STANDARD.encode(digest))
 }
 
 fn shout(connection: &mut RawConnection) -> std::io::Result<()> {

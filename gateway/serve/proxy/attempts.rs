@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pingora::ErrorType;
+use pingora::http::ResponseHeader;
 
 use crate::clock::{Deadline, Stopwatch};
 use crate::dispatch::{AttemptTimes, CallFailure};
@@ -179,9 +180,7 @@ impl Exchange<'_> {
     async fn judge(&mut self, mut replied: Box<Replied>) -> Attempted {
         let status = replied.head.status;
         self.job.upstream.targets.answered(&mut replied.begun.lease, status);
-        if status == StatusCode::SWITCHING_PROTOCOLS
-            && (!upgrade::is_switch(self.job.plan.upgrade.as_ref(), &replied.head) || !self.upload.is_done)
-        {
+        if status == StatusCode::SWITCHING_PROTOCOLS && !self.is_agreed(&replied.head) {
             // RFC 9110 §15.2.2: it was not requested, so no protocol is agreed on for the bytes that follow.
             let failure = CallFailure::ReplyMalformed;
             self.note(Lost { failure, is_sent: true, is_stale: false });
@@ -204,6 +203,13 @@ impl Exchange<'_> {
             }
             Next::GiveUp(_) => Attempted::Replied(replied),
         }
+    }
+
+    /// Whether a 101 is to what the client asked for, and comes when it may.
+    fn is_agreed(&self, head: &ResponseHeader) -> bool {
+        let plan = self.job.plan;
+        let is_answered = plan.handshake.as_ref().is_none_or(|made| made.is_answered_by(&head.headers));
+        self.upload.is_done && is_answered && upgrade::is_switch(plan.upgrade.as_ref(), head)
     }
 
     /// The time for a pause before the next attempt: no longer than an item would have.

@@ -19,6 +19,7 @@ use crate::upstream::retry::{Lost, Retries, Retry};
 use super::lasting::Lasting;
 use super::outcome::{Ended, Failure};
 use super::plan::Job;
+use super::request;
 use super::upload::{FromClient, Upload};
 use super::upstream::{ReplyReader, RequestWriter};
 
@@ -81,7 +82,7 @@ impl<'exchange> Exchange<'exchange> {
         let Job { upstream, context, plan, .. } = job;
         let body_timeout = context.snapshot.settings.limits.body_timeout;
         let patience = (!plan.is_grpc).then_some(body_timeout);
-        let upload = Upload::new(session, plan.framing, plan.max_body, patience);
+        let upload = Upload::new(session, plan, patience);
         let retries = Retries::new(upstream, &session.req_header().method);
         Self {
             job,
@@ -155,8 +156,10 @@ impl<'exchange> Exchange<'exchange> {
                 }
                 None
             }
-            FromClient::End => {
-                self.upload.end(writer);
+            FromClient::End(trailers) => {
+                let request = self.session.req_header();
+                let trailers = trailers.and_then(|trailers| request::trailers(&trailers, request, self.job));
+                self.upload.end(trailers, writer);
                 None
             }
             FromClient::Gone => Some(Ended::ClientGone),

@@ -16,7 +16,7 @@
 //! The files, in the order that a request passes through them: `plan` decides how it is forwarded, `exchange` holds its
 //! state on its way, `attempts` sends it until there is a reply, `request` writes its head, `upload` takes its
 //! body from the client, `head` waits for the head of the reply, `reply` makes that one of ours, `relay` passes on the
-//! body. `upgrade`, `tunnel`, `websocket` and `lasting` are about exchanges that stay open.
+//! body. `upgrade`, `handshake`, `tunnel`, `websocket` and `lasting` are about exchanges that stay open.
 //!
 //! It does not speak HTTP itself: the client's side is a [`Session`], the upstream's an [`upstream::Connection`]. The rules
 //! of the hop, of retries and of targets are not its own either; items of batches call the same ones (`header`,
@@ -24,6 +24,7 @@
 
 mod attempts;
 mod exchange;
+mod handshake;
 mod head;
 mod lasting;
 mod outcome;

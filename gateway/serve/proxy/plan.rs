@@ -4,7 +4,7 @@
 use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
-use crate::config::UpstreamTimeouts;
+use crate::config::{self, RequestTrailers, UpstreamTimeouts};
 use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
@@ -12,9 +12,10 @@ use crate::route::{
     CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, RouteIndex, Strictness, UpstreamIndex,
     has_dav_replies,
 };
-use crate::session::{Session, announced_length};
+use crate::session::{Session, StreamKind, announced_length};
 
-use super::upgrade::wanted_upgrade;
+use super::handshake::Handshake;
+use super::upgrade::{WEBSOCKET, wanted_upgrade};
 use super::upstream::{Framing, Needs};
 use crate::serve::context::Context;
 use crate::serve::grpc::is_grpc;
@@ -39,8 +40,12 @@ pub(crate) struct ProxyPlan {
     /// WebDAV's. Other bodies are untouched.
     pub(super) maps_bodies: bool,
     pub(super) framing: Framing,
+    /// Whether the upstream gets the request's trailers.
+    pub(super) passes_trailers: bool,
     /// The protocol that the client wants to switch to (RFC 9110 §7.8).
     pub(super) upgrade: Option<HeaderValue>,
+    /// The handshake that the gateway makes for a client with HTTP/2, which wants a WebSocket and makes none.
+    pub(super) handshake: Option<Handshake>,
     pub(super) is_grpc: bool,
 }
 
@@ -83,6 +88,7 @@ impl ProxyPlan {
         way: Way<'_>,
     ) -> Result<Self, RequestRejection> {
         let framing = framing(session);
+        let is_websocket = session.kind() == StreamKind::WebSocket;
         let request = session.req_header();
         let Way { route, max_body, upstream, mapping } = way;
         let settings = &context.snapshot.settings;
@@ -99,8 +105,10 @@ impl ProxyPlan {
             hop: context.caller.forwarded_by(&request.headers).behind(mapping),
             key: key(request, context, upstream, &mapping.to_upstream(path.as_written())),
             framing,
-            upgrade: wanted_upgrade(request),
-            is_grpc: is_grpc(&request.headers),
+            passes_trailers: settings.upstream(upstream).is_some_and(passes_trailers),
+            upgrade: if is_websocket { Some(WEBSOCKET) } else { wanted_upgrade(request) },
+            handshake: is_websocket.then(Handshake::new),
+            is_grpc: is_grpc(request),
         })
     }
 
@@ -138,6 +146,13 @@ fn references(
         }
     }
     Ok(references)
+}
+
+fn passes_trailers(upstream: &config::Upstream) -> bool {
+    match upstream.request_trailers {
+        RequestTrailers::Drop => false,
+        RequestTrailers::Pass => true,
+    }
 }
 
 /// How the body that follows the head is framed.

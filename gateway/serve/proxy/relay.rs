@@ -66,6 +66,11 @@ impl Exchange<'_> {
         if let Some(lasting) = self.lasting.take() {
             lasting.open.end(LongLivedEnd::Upstream);
         }
+        if self.job.plan.handshake.is_some() && head.status.is_success() {
+            // Its client would take the page for the beginning of a WebSocket (RFC 8441 §5).
+            self.abandon(begun).await;
+            return Ended::Failed(Failure::Call(CallFailure::ReplyMalformed, Sent::Maybe));
+        }
         // A stream of events lasts from its head on.
         if is_event_stream(&head.headers)
             && let Err(failure) = self.begin_lasting(LongLivedKind::Sse)
@@ -364,7 +369,7 @@ impl Exchange<'_> {
         if let Some(connection) = self.session.connection() {
             connection.become_opaque();
         }
-        if self.session.write_response_header(Box::new(head), Rest::Follows).await.is_err() {
+        if self.session.write_switch(Box::new(head)).await.is_err() {
             lasting.open.end(LongLivedEnd::Client);
             return Ended::ClientGone;
         }

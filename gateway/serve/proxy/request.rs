@@ -10,15 +10,16 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use crate::admission::withheld;
+use crate::header::changes::HeaderChanges;
 use crate::header::field::is_forbidden_in_item;
-use crate::header::hop::{Kept, hop_by_hop_fields, max_forwards, takes_trailers};
+use crate::header::hop::{Kept, connection_options, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::header::spelling::Spellings;
 use crate::telemetry::CallSpan;
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
-use super::plan::Job;
+use super::plan::{Job, ProxyPlan};
 use super::upstream::{Framing, Head};
 use crate::serve::context::Context;
 
@@ -84,13 +85,46 @@ impl Edits {
 /// A field or the url can't be written, which is a fault of ours.
 #[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn head(request: &RequestHeader, job: Job<'_>, hop: &Hop<'_>) -> pingora::Result<Head> {
-    let mut edits = Edits { removed: hop_by_hop_fields(&request.headers, Kept::Nothing), ..Edits::default() };
+    let removed = hop_by_hop_fields(&request.headers, kept(job.plan, hop.over));
+    let mut edits = Edits { removed, ..Edits::default() };
     set_framing(&mut edits, request, job.plan.framing, hop.over);
     set_fields(&mut edits, request, job, hop)?;
     match hop.over {
         Over::Http1 => Ok(Head::Http1(http1(request, job, hop.peer, edits))),
         Over::Http2 => http2(request, job, hop.peer, edits).map(|head| Head::Http2(Box::new(head))),
     }
+}
+
+/// A `Trailer` goes on where the trailers do.
+fn kept(plan: &ProxyPlan, over: Over) -> Kept {
+    let has_room = over == Over::Http2 || plan.framing == Framing::Unknown;
+    if plan.passes_trailers && has_room { Kept::Trailer } else { Kept::Nothing }
+}
+
+/// The trailers as the service gets them; `None` if it gets none. What a client can't say in a request's head, it can't say
+/// behind the body.
+pub(super) fn trailers(trailers: &HeaderMap, request: &RequestHeader, job: Job<'_>) -> Option<HeaderMap> {
+    let Job { context, plan, .. } = job;
+    if !plan.passes_trailers {
+        return None;
+    }
+    let decided = decided(job.changes());
+    let may_pass = |name: &HeaderName| {
+        let is_option = |option: &[u8]| option.eq_ignore_ascii_case(name.as_str().as_bytes());
+        !is_forbidden_in_item(name)
+            && !withheld(&context.snapshot.settings, &context.caller.identity)
+                .any(|other| same_to_cgi(other, name))
+            && !decided.iter().any(|other| same_to_cgi(other, name))
+            && !connection_options(&request.headers).any(is_option)
+    };
+    let passed = trailers.iter().filter(|(name, _)| may_pass(name));
+    let passed: HeaderMap = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!passed.is_empty()).then_some(passed)
+}
+
+/// The fields that the configuration decides, whatever the client says.
+fn decided(changes: &HeaderChanges) -> Vec<&HeaderName> {
+    changes.remove.iter().chain(changes.set.iter().map(|(name, _)| name)).collect()
 }
 
 /// RFC 9112 §6: the gateway alone decides how the body is framed.
@@ -157,8 +191,7 @@ fn set_fields(
 /// The fields that the configuration sets and removes.
 fn set_configured(edits: &mut Edits, fields: &HeaderMap, job: Job<'_>) {
     let changes = job.changes();
-    let set = changes.set.iter().map(|(name, _)| name);
-    let decided: Vec<_> = changes.remove.iter().chain(set).collect();
+    let decided = decided(changes);
     if decided.is_empty() {
         return;
     }
@@ -181,6 +214,10 @@ fn http1(request: &RequestHeader, job: Job<'_>, peer: &Peer, mut edits: Edits) -
     if let Some(upgrade) = &plan.upgrade {
         edits.set(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         edits.set(header::UPGRADE, upgrade.clone());
+    }
+    let key = plan.handshake.as_ref().and_then(|handshake| HeaderValue::from_str(handshake.key()).ok());
+    if let Some(key) = key {
+        edits.set(header::SEC_WEBSOCKET_KEY, key);
     }
     edits.set(header::HOST, upstream.host_for(peer, &context.caller.authority));
     let mut head = BytesMut::with_capacity(HEAD);

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use crate::clock::Deadline;
-use crate::session::Session;
+use crate::session::{BothWays, Session};
 use crate::state::gateway::Gateway;
 use crate::telemetry::{LongLivedEnd, LongLivedKind};
 
@@ -72,7 +72,7 @@ enum Side {
 }
 
 struct Carrying {
-    client: Stream,
+    client: Box<dyn BothWays>,
     upstream: Stream,
     up: Direction,
     down: Direction,
@@ -266,8 +266,8 @@ impl Direction {
     /// Moves as many bytes as it can at once, and returns how many. Also ready once the end has been passed on.
     fn poll_move(
         &mut self,
-        from: &mut Stream,
-        to: &mut Stream,
+        from: &mut impl BothWays,
+        to: &mut impl BothWays,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let mut moved = 0;
@@ -285,15 +285,15 @@ impl Direction {
 
     fn poll_step(
         &mut self,
-        from: &mut Stream,
-        to: &mut Stream,
+        from: &mut impl BothWays,
+        to: &mut impl BothWays,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Step>> {
         if self.is_over() {
             return Poll::Pending;
         }
         if !self.buffer.is_empty() {
-            let count = ready!(Pin::new(to).poll_write(context, &self.buffer))?;
+            let count = ready!(Pin::new(&mut *to).poll_write(context, &self.buffer))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -306,7 +306,7 @@ impl Direction {
             self.is_unsent = false;
         }
         if self.end == End::Seen {
-            ready!(Pin::new(to).poll_shutdown(context))?;
+            ready!(Pin::new(&mut *to).poll_shutdown(context))?;
             self.end = End::HandedOn;
             return Poll::Ready(Ok(Step::Over));
         }

@@ -7,6 +7,9 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::header::hop::connection_options;
 
+/// What a client with HTTP/2 wants to switch to; it has no other way to say so (RFC 8441).
+pub(super) const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
 /// The protocols that the client wants to switch to, as an upstream may be asked for them.
 pub(crate) fn wanted_upgrade(request: &RequestHeader) -> Option<HeaderValue> {
     let is_upgrade = |option: &[u8]| option.eq_ignore_ascii_case(b"upgrade");

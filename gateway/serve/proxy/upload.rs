@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::session::Session;
 use crate::session::body_rate::{BodyRate, TooSlow};
 
+use super::plan::ProxyPlan;
 use super::upstream::{Framing, RequestWriter};
 
 /// Bytes of a body that are held for the next attempt.
@@ -25,6 +27,8 @@ pub(super) struct Upload {
     most: Option<usize>,
     received: usize,
     replay: Replay,
+    /// Those behind the body, for another attempt.
+    trailers: Option<HeaderMap>,
     /// `None`: no limit.
     rate: Option<BodyRate>,
 }
@@ -32,8 +36,8 @@ pub(super) struct Upload {
 /// What the client did.
 pub(super) enum FromClient {
     Piece(Bytes),
-    /// The body is complete.
-    End,
+    /// The body is complete, and these are its trailers.
+    End(Option<HeaderMap>),
     /// The body breaks HTTP's framing, or the client has left in the middle of it.
     Broken(Box<pingora::Error>),
     /// The body came too slowly.
@@ -45,21 +49,17 @@ pub(super) enum FromClient {
 }
 
 impl Upload {
-    /// `most`: bytes that the route takes. `patience`: how long the client may keep the gateway waiting for its body. `None`: no
-    /// limit.
-    pub(super) fn new(
-        session: &mut Session,
-        framing: Framing,
-        most: Option<usize>,
-        patience: Option<Duration>,
-    ) -> Self {
-        let left = match framing {
-            Framing::Length(length) => Some(length),
-            Framing::None | Framing::Unknown => None,
+    /// `patience`: how long the client may keep the gateway waiting for its body. `None`: no limit.
+    pub(super) fn new(session: &mut Session, plan: &ProxyPlan, patience: Option<Duration>) -> Self {
+        let left = match plan.framing {
+            // Over HTTP/2, trailers may follow its last byte.
+            Framing::Length(length) if !(plan.passes_trailers && session.is_http2()) => Some(length),
+            Framing::Length(_) | Framing::None | Framing::Unknown => None,
         };
+        let most = plan.max_body;
         let rate = patience.map(BodyRate::new);
         let is_done = session.is_body_done();
-        Self { is_done, left, most, received: 0, replay: Replay::default(), rate }
+        Self { is_done, left, most, received: 0, replay: Replay::default(), trailers: None, rate }
     }
 
     /// Whether the body can be sent again from its beginning.
@@ -71,7 +71,7 @@ impl Upload {
     pub(super) fn begin(&self, writer: &mut RequestWriter) {
         self.replay.pieces.iter().cloned().for_each(|piece| writer.push(piece));
         if self.is_done {
-            writer.end();
+            writer.end(self.trailers.as_ref());
         }
     }
 
@@ -102,7 +102,7 @@ impl Upload {
                     None => FromClient::Piece(piece),
                 }
             }
-            Ok(None) => FromClient::End,
+            Ok(None) => FromClient::End(session.take_request_trailers()),
             Err(error) => FromClient::Broken(error),
         }
     }
@@ -114,15 +114,15 @@ impl Upload {
         self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
         writer.push(piece);
         if self.left == Some(0) {
-            self.end(writer);
+            self.end(None, writer);
         }
     }
 
-    /// The client's body is complete. Its trailers, if it has any, end here (RFC 9110 §6.5.1): few services take them,
-    /// and over HTTP/2 some end the complete connection, which other clients share.
-    pub(super) fn end(&mut self, writer: &mut RequestWriter) {
+    /// The client's body is complete. `trailers`: those that its service gets.
+    pub(super) fn end(&mut self, trailers: Option<HeaderMap>, writer: &mut RequestWriter) {
         self.is_done = true;
-        writer.end();
+        self.trailers = trailers;
+        writer.end(self.trailers.as_ref());
     }
 }
 

@@ -15,8 +15,9 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::socket::{Http2Socket, open};
 use super::{Broken, Fields, field_list, field_map, read_body};
-use crate::harness::wait::PATIENCE;
+use crate::harness::wait::{PATIENCE, until_true};
 
 /// How a request ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,12 +152,19 @@ pub(crate) struct UnderWay<'a> {
 impl Http2Client {
     /// Connects.
     pub(crate) fn connect(to: SocketAddr) -> Self {
+        Self::connect_with_window(to, 65_535)
+    }
+
+    /// Connects. All streams together may have so many unread bytes, and each one 64 KiB.
+    pub(crate) fn connect_with_window(to: SocketAddr, window: u32) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (sender, connection) = runtime.block_on(async {
             let stream = TcpStream::connect(to).await.unwrap();
             stream.set_nodelay(true).unwrap();
-            let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+            let mut builder = h2::client::Builder::new();
+            builder.initial_connection_window_size(window);
+            let (sender, connection) = builder.handshake(stream).await.unwrap();
             (sender, tokio::spawn(async { drop(connection.await) }))
         });
         Self { to, sender, connection, runtime }
@@ -172,6 +180,16 @@ impl Http2Client {
         let has_head = Arc::new(AtomicBool::new(false));
         let exchange = exchange(self.sender.clone(), call.head(self.to), call.clone(), Arc::clone(&has_head));
         UnderWay { task: self.runtime.spawn(exchange), has_head, runtime: &self.runtime }
+    }
+
+    /// Opens a stream with another protocol (RFC 8441), once the server has said that it may. The call's body leaves
+    /// before the reply has come.
+    pub(crate) fn open(&self, protocol: &str, call: &Call) -> Http2Socket<'_> {
+        until_true("SETTINGS_ENABLE_CONNECT_PROTOCOL", || self.sender.is_extended_connect_protocol_enabled());
+        let early = call.pieces.concat();
+        let opened = open(self.sender.clone(), call.head(self.to), protocol, &early);
+        let opened = self.runtime.block_on(async { timeout(PATIENCE, opened).await });
+        Http2Socket::new(opened.unwrap().unwrap(), &self.runtime)
     }
 
     /// Whether the server has ended the connection.

@@ -11,7 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream};
+use http::HeaderMap;
 use tokio::io::AsyncWrite;
+
+use crate::http1::last_chunk;
 
 use super::shared_stream::SharedStream;
 
@@ -20,9 +23,6 @@ const COPIED: usize = 8 << 10;
 
 /// Pieces that leave in one write.
 const TOGETHER: usize = 8;
-
-/// RFC 9112 §7.1.
-const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(in crate::serve::proxy) struct RequestWriter {
     queue: VecDeque<Bytes>,
     /// Nothing more is pushed.
     ended: bool,
+    /// What ends a stream of HTTP/2.
+    trailers: Option<HeaderMap>,
     /// The last byte has left.
     pub(in crate::serve::proxy) finished: bool,
 }
@@ -69,7 +71,7 @@ impl RequestWriter {
     }
 
     const fn new(sink: Sink) -> Self {
-        Self { sink, queue: VecDeque::new(), ended: false, finished: false }
+        Self { sink, queue: VecDeque::new(), ended: false, trailers: None, finished: false }
     }
 
     /// Adds a piece of the body.
@@ -93,15 +95,16 @@ impl RequestWriter {
         }
     }
 
-    /// Ends the body.
-    pub(in crate::serve::proxy) fn end(&mut self) {
+    /// Ends the body, with these trailers where the framing has room for them.
+    pub(in crate::serve::proxy) fn end(&mut self, trailers: Option<&HeaderMap>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         match &mut self.sink {
-            Sink::Http1 { framing: Framing::Unknown, .. } => self.queue.push_back(LAST_CHUNK),
+            Sink::Http1 { framing: Framing::Unknown, .. } => self.queue.push_back(last_chunk(trailers)),
             Sink::Http1 { unsent, .. } => self.finished = self.queue.is_empty() && !*unsent,
-            Sink::Http2(_) | Sink::Done => {}
+            Sink::Http2(_) => self.trailers = trailers.cloned(),
+            Sink::Done => {}
         }
     }
 
@@ -121,13 +124,17 @@ impl RequestWriter {
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { sink, queue, ended, finished, .. } = self;
+        let Self { sink, queue, ended, trailers, finished } = self;
         match sink {
             Sink::Http1 { stream, unsent, .. } => ready!(poll_http1(stream, queue, unsent, context))?,
             Sink::Http2(stream) => {
                 ready!(poll_http2(stream, queue, context))?;
                 if *ended && !*finished {
-                    stream.send_data(Bytes::new(), true).map_err(io::Error::other)?;
+                    let sent = match trailers.take() {
+                        Some(trailers) => stream.send_trailers(trailers),
+                        None => stream.send_data(Bytes::new(), true),
+                    };
+                    sent.map_err(io::Error::other)?;
                 }
             }
             Sink::Done => {}
