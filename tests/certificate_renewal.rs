@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::harness::certificate::Certificate;
+use crate::harness::dns::{NameServer, Says};
 use crate::harness::nginx::Nginx;
 use crate::harness::tls::subject_at;
 use crate::harness::wait::until_true;
@@ -68,6 +69,33 @@ fn the_next_handshake_has_the_new_certificate() {
     assert!(expiry > 1_700_000_000.0, "{expiry}");
     assert_eq!(gateway.metrics().count("batchgate_config_reloads_total", &[("result", "taken")]), 1);
     gateway.log_line(&[("kind", "certificate")]);
+}
+
+/// Name servers that don't answer are not waited for.
+#[test]
+fn a_new_certificate_looks_no_name_up() {
+    let (upstream, authority, names) = (Upstream::start(), Certificate::for_loopback(), NameServer::start());
+    names.says("svc.test", Says::Addresses(vec![[127, 0, 0, 1].into()], 300));
+    let files = Files::holding(&named(&authority, "old"));
+    let target = format!("\"http://svc.test:{}\"", upstream.address().port());
+    let gateway = Config::new()
+        .upstream("svc", target)
+        .with("health_check: { path: /ok, interval: 20ms }")
+        .route("/", "svc")
+        .raw(format!("resolver: {{ servers: [\"{}\"] }}", names.address()))
+        .setup()
+        .with_tls_of(files.members())
+        .start();
+    let asked = names.says("svc.test", Says::Silence).questions();
+    assert!(asked > 0);
+    files.put(&named(&authority, "new"));
+    wait_for(&gateway, "new");
+    assert_eq!(gateway.send(&Request::get("/a")).status, 200);
+    assert_eq!(names.questions(), asked);
+    // The checks go on.
+    let checks = || upstream.requests().iter().filter(|request| request.target == "/ok").count();
+    let before = checks();
+    until_true("another check", || checks() > before);
 }
 
 #[test]

@@ -238,6 +238,8 @@ mod upstream_certificates;
 /// Certificates that change on disk.
 mod certificate_renewal;
 
+/// Services that SRV records find.
+mod services;
 /// Several certificates on one listener, versions and ciphers, resumed sessions.
 mod sni;
 

@@ -32,7 +32,7 @@ fn shown(upstream: &str, target: &str, taken_out: bool, targets: &Targets) -> Va
             json!({
                 "address": peer.address.to_string(),
                 "up": peer.is_up(),
-                "spare": peer.is_spare,
+                "spare": peer.is_spare(),
                 "healthy": !peer.is_checked || peer.state.is_healthy(),
                 "circuit": peer.state.circuit_state().as_str(),
                 "failures": peer.state.failures(),
@@ -63,7 +63,7 @@ pub(super) fn measure(snapshot: &Snapshot, metrics: &Metrics) {
             for word in CircuitState::WORDS {
                 // Spare addresses are hardly ever called, so the state of their circuits is out of date.
                 let is_in_state =
-                    |peer: &&Arc<Peer>| !peer.is_spare && peer.state.circuit_state().as_str() == word;
+                    |peer: &&Arc<Peer>| !peer.is_spare() && peer.state.circuit_state().as_str() == word;
                 let count = peers.iter().filter(is_in_state).count();
                 let gauge = metrics.upstreams.circuit_state.with_label_values(&[name, target, word]);
                 gauge.set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -18,7 +18,7 @@
 //! 7. **Report.** `yaml::diagnostic` sorts the findings, masks secrets, and cuts a snippet for each.
 //!
 //! # Sections
-//! One file is one section: `limits`, `log`, `tracing`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`target`, `timeout`,
+//! One file is one section: `limits`, `log`, `tracing`, `drain`, `cors`, `console`, `listener`, `upstream` and its parts (`targets`, `timeout`,
 //! `retry`, `circuit`, `health_check`, `http2`, `headers`), `route`, `batch`, `bulk`, `auth`, `rate_limit`, `name_servers`,
 //! `trusted_proxies`. It holds the keys with their docs and defaults, and all checks. A section of plain values is one type:
 //! what serde reads is what the gateway uses. A section that names something else (an upstream, a file, a path) has two: its
@@ -100,6 +100,8 @@ mod source;
 mod status;
 mod stream_window;
 mod target;
+mod target_url;
+mod targets;
 mod text;
 mod timeout;
 mod trace;

@@ -65,7 +65,7 @@ fn explained(audience: Audience) -> Explanation {
         is_batch_endpoint: &|_, _| false,
         groups: Groups::Refuse,
         inherited: &HeaderMap::new(),
-        only_route_of: None,
+        only_route: None,
     };
     let plan = plan(batch, &context).unwrap();
     let mut inherited = HeaderMap::new();

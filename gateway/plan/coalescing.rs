@@ -131,7 +131,7 @@ mod tests {
             is_batch_endpoint: &|_, _| false,
             groups: crate::batch::Groups::Refuse,
             inherited: &http::HeaderMap::new(),
-            only_route_of: None,
+            only_route: None,
         };
         let mut plan = plan(Batch { items, ..Batch::default() }, &context).unwrap();
         coalesce(&mut plan, context.routes);

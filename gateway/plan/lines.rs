@@ -290,7 +290,7 @@ mod tests {
             is_batch_endpoint: &|_, _| false,
             groups: Groups::default(),
             inherited: &http::HeaderMap::new(),
-            only_route_of: None,
+            only_route: None,
         };
         lines.plan_line(item, &context)
     }

@@ -50,6 +50,6 @@ pub use conditions::{Conditions, PlannedCondition};
 pub use lines::{AwaitedLine, EarlierLines, Needed, PlannedLine, Waits};
 pub use planner::plan;
 pub use preferences::Preferences;
-pub use routing::PlanContext;
+pub use routing::{OnlyRoute, PlanContext};
 pub use step::{Plan, PlannedItem, Step, Undo};
 pub use url::{ItemUrl, parse_item_url};

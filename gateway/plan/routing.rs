@@ -1,5 +1,7 @@
 //! Which route an item matches, and whether the route accepts it.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
@@ -26,8 +28,32 @@ pub struct PlanContext<'context> {
     pub groups: Groups,
     /// The fields that items inherit from their batch.
     pub inherited: &'context HeaderMap,
-    /// Items may meet only the route that this path meets; the records of a bulk can't leave their template's.
-    pub only_route_of: Option<&'context CanonicalPath>,
+    /// Items may meet only this route.
+    pub only_route: Option<&'context OnlyRoute<'context>>,
+}
+
+/// The only route that items may meet: the one that a path meets. The records of a bulk can't leave their template's.
+#[derive(Debug)]
+pub struct OnlyRoute<'context> {
+    path: &'context CanonicalPath,
+    /// What the first item met. Records mostly have the same method and fields, so it holds for all of them.
+    first: OnceLock<(Method, Fields, Option<RouteIndex>)>,
+}
+
+impl<'context> OnlyRoute<'context> {
+    /// The route that this path meets.
+    #[must_use]
+    pub const fn of(path: &'context CanonicalPath) -> Self {
+        Self { path, first: OnceLock::new() }
+    }
+
+    fn is(&self, index: RouteIndex, seeker: Seeker<'_>, context: &PlanContext<'_>) -> bool {
+        let find = || context.routes.find(self.path, &context.facts(seeker)).map(|(index, _)| index);
+        let (method, fields, first) =
+            self.first.get_or_init(|| (seeker.method.clone(), seeker.headers.clone(), find()));
+        let is_same = method == seeker.method && fields == seeker.headers;
+        Some(index) == if is_same { *first } else { find() }
+    }
 }
 
 /// An item, or a call that the gateway makes for one, as it looks for its route.
@@ -119,9 +145,7 @@ impl<'context> PlanContext<'context> {
         matched: &mut Option<RouteIndex>,
     ) -> Result<Matched<'url, 'context>, ItemRejection> {
         let found = self.find_route(href, seeker)?;
-        if let Some(path) = self.only_route_of
-            && self.routes.find(path, &self.facts(seeker)).is_none_or(|(only, _)| only != found.index)
-        {
+        if self.only_route.is_some_and(|only| !only.is(found.index, seeker, self)) {
             return Err(ItemRejection::OtherRoute);
         }
         *matched = Some(found.index);

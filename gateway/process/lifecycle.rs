@@ -321,7 +321,7 @@ async fn obey(signals: &mut Signals, mut reloader: Reloader, running: &Running) 
             },
             change = reloader.changed() => match change {
                 Change::Configuration => reloader.reload("a file has changed").await,
-                Change::Certificates => reloader.renew_certificates().await,
+                Change::Certificates => reloader.renew_certificates(),
             },
             served = served(&mut successor) => match served {
                 Ok(()) => return Ending::HandedOver,

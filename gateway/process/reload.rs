@@ -133,12 +133,20 @@ impl Reloader {
 
     /// Puts the certificates into use that their files have now. The configuration is not read again, so it does not matter
     /// whether it is being edited.
-    pub(crate) async fn renew_certificates(&mut self) {
+    pub(crate) fn renew_certificates(&mut self) {
         self.file.remember_certificates();
-        let mut settings = self.gateway.snapshot().settings.clone();
+        let before = self.gateway.snapshot();
+        let mut settings = before.settings.clone();
         let renewal = settings.renew_certificates();
-        let taken = if renewal.taken.is_empty() { Ok(()) } else { self.take(settings).await };
-        match taken {
+        let renewed = if renewal.taken.is_empty() {
+            Ok(())
+        } else {
+            before.renewed(settings, &self.gateway.metrics).map(|snapshot| {
+                self.gateway.replace(snapshot);
+                self.gateway.start_checks();
+            })
+        };
+        match renewed {
             Ok(()) => self.gateway.metrics.certificates.record(&renewal),
             Err(error) => tracing::error!(kind = "certificate", %error, "new certificates can't be used"),
         }

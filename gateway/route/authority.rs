@@ -1,6 +1,8 @@
 //! Absolute urls, and whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default
 //! port.
 
+use std::net::Ipv6Addr;
+
 use http::header;
 use http::request::Parts;
 
@@ -52,6 +54,19 @@ pub fn authority_of(head: &Parts) -> &str {
     head.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default()
 }
 
+/// Splits `host[:port]`: the host as it is written, with the brackets of an IPv6 address, and the text of the port. An IPv6
+/// address without brackets has no port.
+#[must_use]
+pub fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let behind_brackets = authority.rfind(']').map_or(0, |end| end + 1);
+    let (address, rest) = authority.split_at(behind_brackets);
+    let is_host =
+        |before: &str| address.is_empty() && authority.parse::<Ipv6Addr>().is_err() || before.is_empty();
+    let port = rest.rsplit_once(':').filter(|(before, _)| is_host(before)).map(|(_, port)| port);
+    let host = port.and_then(|port| authority.get(..authority.len() - port.len() - 1));
+    (host.unwrap_or(authority), port)
+}
+
 /// Compares `host[:port]` with `host[:port]`.
 #[must_use]
 pub fn same_authority(one: &str, other: &str) -> bool {
@@ -83,6 +98,29 @@ mod tests {
             ["/a?next=https://b/", "a?next=https://b/", "?http://b/", "#http://b", "//a/b", "/a", "a:b", ""]
         {
             assert_eq!(AbsoluteUrl::parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_behind_the_last_colon_that_no_address_has() {
+        for (authority, host, port) in [
+            ("shop.test", "shop.test", None),
+            ("shop.test:8080", "shop.test", Some("8080")),
+            ("shop.test:", "shop.test", Some("")),
+            ("10.0.0.1:80", "10.0.0.1", Some("80")),
+            ("[::1]:81", "[::1]", Some("81")),
+            ("[::1]", "[::1]", None),
+            ("::1", "::1", None),
+            ("::1:80", "::1:80", None),
+            ("fe80::1", "fe80::1", None),
+            ("[::1]x", "[::1]x", None),
+            ("[::1]x:80", "[::1]x:80", None),
+            ("[::1", "[:", Some("1")),
+            (":80", "", Some("80")),
+            ("a:b:80", "a:b", Some("80")),
+            ("", "", None),
+        ] {
+            assert_eq!(split_port(authority), (host, port), "{authority}");
         }
     }
 

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use super::authority::split_port;
+
 /// The longest name that DNS has.
 const MAX_NAME: usize = 253;
 
@@ -58,7 +60,7 @@ impl HostPattern {
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             return Ok(Self::Exact(in_brackets(address)));
         }
-        if without_port(text).len() < text.len() {
+        if split_port(text).1.is_some() {
             return Err(HostError::Port);
         }
         if text.starts_with('[') {
@@ -100,7 +102,7 @@ impl fmt::Display for HostPattern {
 /// The host of an authority, as hosts are compared.
 #[must_use]
 pub fn host_of(authority: &str) -> Cow<'_, str> {
-    let host = without_port(authority);
+    let (host, _) = split_port(authority);
     if let Some(address) = address(host) {
         return String::from(in_brackets(address)).into();
     }
@@ -111,14 +113,10 @@ pub fn host_of(authority: &str) -> Cow<'_, str> {
     host.into()
 }
 
-fn without_port(authority: &str) -> &str {
-    let end = authority.rfind(']').unwrap_or(0);
-    let port = authority.get(end..).and_then(|behind| behind.find(':'));
-    port.and_then(|at| authority.get(..end + at)).unwrap_or(authority)
-}
-
+/// An address of IPv6, with or without brackets.
 fn address(host: &str) -> Option<Ipv6Addr> {
-    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
 }
 
 fn in_brackets(address: Ipv6Addr) -> Box<str> {
@@ -160,6 +158,7 @@ mod tests {
             ("[::1]:8080", "[::1]"),
             ("[0:0::0:1]", "[::1]"),
             ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("2001:DB8::1", "[2001:db8::1]"),
             ("", ""),
         ] {
             assert_eq!(host_of(authority), host, "{authority}");

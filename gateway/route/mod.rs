@@ -27,7 +27,7 @@ mod template;
 mod tree;
 mod undo;
 
-pub use authority::{AbsoluteUrl, authority_of, same_authority};
+pub use authority::{AbsoluteUrl, authority_of, same_authority, split_port};
 pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness, has_broken_encoding};
 pub use character::{UrlCharacter, check_characters, separator};
 pub use encoding::{encoded_characters, encoded_path, encoded_query};

@@ -31,7 +31,7 @@ use crate::header::inherit::{inherited_fields, same_to_cgi};
 use crate::header::spelling::Spellings;
 use crate::header::stored;
 use crate::phase::Phase;
-use crate::plan::{EarlierLines, Plan, PlanContext, PlannedLine, Preferences, plan};
+use crate::plan::{EarlierLines, OnlyRoute, Plan, PlanContext, PlannedLine, Preferences, plan};
 use crate::telemetry::{PhaseTimes, TraceContext};
 use crate::transport::field_names;
 
@@ -288,13 +288,14 @@ impl BatchRequest {
         entry: EntryPoint<'_>,
         work: impl FnOnce(&PlanContext<'_>) -> T,
     ) -> T {
+        let only_route = entry.only_route_of().map(OnlyRoute::of);
         work(&PlanContext {
             routes: &settings.routes,
             own_authority: &self.caller.authority,
             is_batch_endpoint: &|path, query| settings.batch_endpoint_for(path, query).is_some(),
             groups: entry.endpoint.sets.groups,
             inherited: &self.inherited,
-            only_route_of: entry.only_route_of(),
+            only_route: only_route.as_ref(),
         })
     }
 

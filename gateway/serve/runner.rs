@@ -127,7 +127,7 @@ impl Runner<'_> {
             groups: self.entry.endpoint.sets.groups,
             inherited: &self.request.inherited,
             // The template holds the route that it has to meet.
-            only_route_of: None,
+            only_route: None,
         };
         let is_upstream = |upstream, name: &str| snapshot.goes_by(upstream, name, &caller.authority);
         let own_origin = &caller.origin();

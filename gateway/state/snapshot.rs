@@ -74,6 +74,28 @@ impl Snapshot {
         Ok(Self { settings, upstreams, connections, limiters, fetched_keys, answers, listeners })
     }
 
+    /// The same snapshot with settings in which only certificates are new. No name is looked up, and an upstream without a new
+    /// certificate stays the one that it is.
+    ///
+    /// # Errors
+    /// TLS of a listener can't be set up.
+    pub(crate) fn renewed(&self, settings: Settings, metrics: &Metrics) -> Result<Self, rustls::Error> {
+        let listeners = serve_listeners(&settings.listen, &self.listeners)?;
+        let shared =
+            SharedSettings { idle_timeout: settings.limits.idle_timeout, name_servers: &settings.resolver };
+        let upstreams = settings.upstreams.iter().zip(&self.upstreams).map(|(settings, upstream)| {
+            if upstream.settings == *settings {
+                Arc::clone(upstream)
+            } else {
+                Arc::new(upstream.renewed(settings, shared, metrics))
+            }
+        });
+        let upstreams = upstreams.collect();
+        metrics.prepare(&settings);
+        let (connections, limiters) = (Arc::clone(&self.connections), self.limiters.clone());
+        Ok(Self { settings, upstreams, connections, limiters, listeners })
+    }
+
     /// The listener whose socket was bound for this address.
     pub(crate) fn listener(&self, address: &ListenAddress) -> Option<Arc<ServedListener>> {
         find(&self.listeners, address).map(Arc::clone)

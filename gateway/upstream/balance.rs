@@ -1,5 +1,5 @@
 //! The order that an upstream's addresses are tried in: first the one that `balance` chooses, then all
-//! others, so that a call finds any address that takes it.
+//! others of its tier, then those of the next one, so that a call finds any address that takes it.
 //!
 //! In: the addresses of one look-up, and for each call a key. Out: the first address that takes the call. A set of
 //! addresses never changes; another look-up makes another set. Choosing takes a few atomics and no lock.
@@ -29,8 +29,12 @@ const MAX_POINTS: usize = 256;
 pub(crate) struct Addresses {
     /// All of them; the spare ones come last.
     pub(crate) peers: Box<[Arc<Peer>]>,
-    /// How many are not spare.
-    main: usize,
+    tiers: Box<[Tier]>,
+}
+
+/// Addresses that are asked only if none of the tier before takes a call.
+struct Tier {
+    peers: Box<[Arc<Peer>]>,
     order: Order,
 }
 
@@ -42,22 +46,20 @@ enum Order {
 
 impl Addresses {
     pub(crate) fn new(mut peers: Vec<Arc<Peer>>, balance: &Balance) -> Self {
-        peers.sort_by_key(|peer| peer.is_spare);
-        let main = peers.iter().filter(|peer| !peer.is_spare).count();
-        let balanced = peers.iter().take(main);
-        let order = match balance {
-            Balance::RoundRobin => Order::Turns(Turns::new(balanced.map(|peer| peer.weight))),
-            Balance::LeastBusy => Order::LeastBusy(AtomicUsize::new(0)),
-            Balance::ConsistentHash { .. } => Order::Ring(Arc::new(ring(balanced))),
-        };
-        Self { peers: peers.into(), main, order }
+        peers.sort_by_key(|peer| peer.tier);
+        let tiers = peers.chunk_by(|one, other| one.tier == other.tier);
+        let tiers = tiers.map(|peers| Tier::new(peers, balance)).collect();
+        Self { peers: peers.into(), tiers }
     }
 
     /// Whether these are the same addresses of the same targets, in whatever order.
     pub(crate) fn are(&self, peers: &[Arc<Peer>]) -> bool {
         let is_in = |peer: &Arc<Peer>| {
             let same = |own: &&Arc<Peer>| {
-                own.address == peer.address && own.name == peer.name && own.is_spare == peer.is_spare
+                own.address == peer.address
+                    && own.name == peer.name
+                    && own.tier == peer.tier
+                    && own.weight == peer.weight
             };
             self.peers.iter().any(|own| same(&own))
         };
@@ -71,12 +73,32 @@ impl Addresses {
         slow_start: Duration,
         ask: impl Fn(&Arc<Peer>) -> Option<T>,
     ) -> Option<T> {
+        self.tiers.iter().find_map(|tier| tier.first(key, slow_start, &ask))
+    }
+}
+
+impl Tier {
+    fn new(peers: &[Arc<Peer>], balance: &Balance) -> Self {
+        let order = match balance {
+            Balance::RoundRobin => Order::Turns(Turns::new(peers.iter().map(|peer| peer.weight))),
+            Balance::LeastBusy => Order::LeastBusy(AtomicUsize::new(0)),
+            Balance::ConsistentHash { .. } => Order::Ring(Arc::new(ring(peers.iter()))),
+        };
+        Self { peers: peers.into(), order }
+    }
+
+    fn first<T>(
+        &self,
+        key: &[u8],
+        slow_start: Duration,
+        ask: &impl Fn(&Arc<Peer>) -> Option<T>,
+    ) -> Option<T> {
         let in_turn = |peer: &Arc<Peer>| if has_its_turn(peer, slow_start) { ask(peer) } else { None };
         let from = match &self.order {
             Order::Turns(permits) => permits.next(),
             Order::LeastBusy(cursor) => {
                 let cursor = cursor.fetch_add(1, Ordering::Relaxed);
-                if let Some(given) = self.least_busy(cursor, slow_start).and_then(&ask) {
+                if let Some(given) = self.least_busy(cursor, slow_start).and_then(ask) {
                     return Some(given);
                 }
                 cursor
@@ -95,11 +117,7 @@ impl Addresses {
             }
         };
         // Second round: an address that has just come back is better than none.
-        let spare = || self.peers.get(self.main..).unwrap_or_default().iter();
-        self.starting_at(from)
-            .find_map(in_turn)
-            .or_else(|| self.starting_at(from).find_map(&ask))
-            .or_else(|| spare().find_map(&ask))
+        self.starting_at(from).find_map(in_turn).or_else(|| self.starting_at(from).find_map(ask))
     }
 
     /// The address with the fewest calls under way for its weight, of those that take calls.
@@ -115,9 +133,8 @@ impl Addresses {
     }
 
     fn starting_at(&self, start: usize) -> impl Iterator<Item = &Arc<Peer>> {
-        let main = self.peers.get(..self.main).unwrap_or_default();
-        let start = start.checked_rem(main.len()).unwrap_or(0);
-        let (before, behind) = main.split_at_checked(start).unwrap_or((&[], main));
+        let start = start.checked_rem(self.peers.len()).unwrap_or(0);
+        let (before, behind) = self.peers.split_at_checked(start).unwrap_or((&[], &self.peers));
         behind.iter().chain(before)
     }
 }

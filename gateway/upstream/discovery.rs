@@ -18,15 +18,22 @@ use prometheus::IntCounterVec;
 
 use crate::address::{SocketPath, TargetAddress};
 use crate::config::{Http2, Place, Target, Upstream};
-use crate::telemetry::{LogThrottle, LookupFailure};
+use crate::telemetry::LogThrottle;
 
 use super::connections::tls::UpstreamTls;
+use super::learnt::Learnt;
 use super::names::{Known, Names};
 use super::peer::Peer;
+use super::services;
 use super::target_state::TargetState;
 
 /// After the system's own resolver could not be set up.
 const RETRY_SET_UP: Duration = Duration::from_secs(5);
+
+/// Said of a name whose look-up failed, without addresses from before.
+const NOT_FOUND: &str = "a target's name could not be looked up";
+/// Said of one that has some.
+const STAYS: &str = "a target's name could not be looked up; its last addresses stay";
 
 /// The settings that the targets of all upstreams share.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +52,8 @@ pub(crate) struct Discovery {
     servers: Vec<SocketAddr>,
     /// By host.
     known: Mutex<HashMap<String, Known>>,
+    /// By name of the service.
+    services: Mutex<HashMap<String, services::Known>>,
     throttle: LogThrottle,
 }
 
@@ -52,33 +61,34 @@ pub(crate) struct Discovery {
 #[derive(Clone)]
 struct Found {
     address: TargetAddress,
-    is_spare: bool,
-}
-
-impl Found {
-    const fn always(address: TargetAddress) -> Self {
-        Self { address, is_spare: false }
-    }
+    instance: usize,
+    tier: usize,
+    /// Its share of the calls, relative to the others'.
+    weight: usize,
 }
 
 impl Discovery {
     /// The addresses known `before` count until others are known.
     pub(crate) fn new(upstream: &Upstream, shared: SharedSettings<'_>, before: Option<&Self>) -> Self {
         let known = before.map(|before| before.known.lock().clone()).unwrap_or_default();
+        let services = before.map(|before| before.services.lock().clone()).unwrap_or_default();
         Self {
             upstream: upstream.clone(),
             idle_timeout: shared.idle_timeout,
             tls: UpstreamTls::new(upstream).map(Arc::new),
             servers: shared.name_servers.to_vec(),
             known: Mutex::new(known),
+            services: Mutex::new(services),
             throttle: LogThrottle::default(),
         }
     }
 
-    /// Looks all names up at once. Returns when to look again, and counts failures.
+    /// Looks all names up: services first, then all hosts at once. Returns when to look again, and counts failures.
     pub(crate) async fn look_up(&self, failures: &IntCounterVec) -> Duration {
-        let hosts: BTreeSet<_> = self.upstream.targets.iter().filter_map(name_of).collect();
-        if hosts.is_empty() {
+        let services: BTreeSet<_> = self.upstream.targets.iter().filter_map(service_of).collect();
+        let mut hosts: BTreeSet<_> =
+            self.upstream.targets.iter().filter_map(name_of).map(str::to_owned).collect();
+        if hosts.is_empty() && services.is_empty() {
             return Duration::MAX;
         }
         // Created each time: the files that it reads may have changed.
@@ -89,31 +99,39 @@ impl Discovery {
                 return RETRY_SET_UP;
             }
         };
-        let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
         let mut again_after = Duration::MAX;
-        for (host, found) in hosts.into_iter().zip(found) {
-            let learnt = self.known.lock().entry(host.to_owned()).or_default().learn(found);
+        let found = join_all(services.iter().map(|name| names.look_up_service(name))).await;
+        for (name, found) in services.iter().zip(found) {
+            let mut known = self.services.lock();
+            let known = known.entry((*name).to_owned()).or_default();
+            let learnt = known.learn(found);
+            hosts.extend(known.hosts().map(str::to_owned));
             again_after = again_after.min(learnt.again_after);
-            if let Some(failure) = learnt.failure {
-                let count = failures.with_label_values(&[self.upstream.name.as_str(), failure.as_str()]);
-                count.inc();
-                if self.throttle.may_log() {
-                    self.log_failure(host, failure, count.get());
-                }
-            }
+            let message = if known.is_empty() { NOT_FOUND } else { STAYS };
+            self.count_failure(name, learnt, message, failures);
         }
+        let found = join_all(hosts.iter().map(|host| names.look_up(host))).await;
+        for (host, found) in hosts.iter().zip(found) {
+            let mut known = self.known.lock();
+            let known = known.entry(host.clone()).or_default();
+            let learnt = known.learn(found);
+            again_after = again_after.min(learnt.again_after);
+            let message = if known.is_empty() { NOT_FOUND } else { STAYS };
+            self.count_failure(host, learnt, message, failures);
+        }
+        // A service's hosts come and go.
+        self.known.lock().retain(|host, _| hosts.contains(host));
         again_after
     }
 
-    fn log_failure(&self, host: &str, failure: LookupFailure, so_far: u64) {
+    fn count_failure(&self, host: &str, learnt: Learnt, message: &str, failures: &IntCounterVec) {
+        let Some(failure) = learnt.failure else { return };
         let (upstream, reason) = (self.upstream.name.as_str(), failure.as_str());
-        let is_known = self.known.lock().get(host).is_some_and(|known| !known.is_empty());
-        let message = if is_known {
-            "a target's name could not be looked up; its last addresses stay"
-        } else {
-            "a target's name could not be looked up"
-        };
-        tracing::warn!(kind = "lookup", upstream, host, reason, so_far, message);
+        let count = failures.with_label_values(&[upstream, reason]);
+        count.inc();
+        if self.throttle.may_log() {
+            tracing::warn!(kind = "lookup", upstream, host, reason, so_far = count.get(), message);
+        }
     }
 
     /// All targets at all their known addresses, each once. `state` returns the state of an address.
@@ -132,20 +150,56 @@ impl Discovery {
     }
 
     fn addresses(&self, target: &Target) -> Vec<Found> {
-        let (host, port) = match &target.place {
-            Place::Socket(path) => return vec![Found::always(TargetAddress::Unix(path.clone()))],
-            Place::Host { host, port } => (host, *port),
-        };
-        let with_port = |address| TargetAddress::Tcp(SocketAddr::new(address, port));
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return vec![Found::always(with_port(address))];
+        let weight = target.weight.get();
+        match &target.place {
+            Place::Socket(path) => {
+                vec![Found { address: TargetAddress::Unix(path.clone()), instance: 0, tier: 0, weight }]
+            }
+            Place::Host { host, port } => match host.parse::<IpAddr>() {
+                Ok(address) => {
+                    vec![Found {
+                        address: SocketAddr::new(address, *port).into(),
+                        instance: 0,
+                        tier: 0,
+                        weight,
+                    }]
+                }
+                Err(_) => self.at_host(host, *port, weight),
+            },
+            Place::Service { name } => self.of_service(name),
         }
-        let found = |(address, is_spare)| Found { address: with_port(address), is_spare };
+    }
+
+    fn at_host(&self, host: &str, port: u16, weight: usize) -> Vec<Found> {
+        let found = |(address, is_spare)| {
+            let address = SocketAddr::new(address, port).into();
+            Found { address, instance: 0, tier: usize::from(is_spare), weight }
+        };
         self.known.lock().get(host).map(|known| known.addresses().map(found).collect()).unwrap_or_default()
     }
 
+    /// All addresses of all instances. Tiers without an address don't count: the first one that has some is in use.
+    fn of_service(&self, name: &str) -> Vec<Found> {
+        let services = self.services.lock();
+        let mut found = Vec::new();
+        let ranked = services.get(name).into_iter().flat_map(services::Known::ranked);
+        for (number, (rank, instance)) in ranked.enumerate() {
+            let at_host = self.at_host(&instance.host, instance.port, instance.weight);
+            found.extend(at_host.into_iter().map(|at| Found {
+                instance: number,
+                tier: 2 * rank + at.tier,
+                ..at
+            }));
+        }
+        let tiers: BTreeSet<_> = found.iter().map(|found| found.tier).collect();
+        for one in &mut found {
+            one.tier = tiers.range(..one.tier).count();
+        }
+        found
+    }
+
     fn peer(&self, target: &Target, found: Found, state: Arc<TargetState>) -> Peer {
-        let Found { address, is_spare } = found;
+        let Found { address, instance, tier, weight } = found;
         let authority = target.authority();
         let mut http = for_pingora(target, &address);
         let options = &mut http.options;
@@ -169,9 +223,10 @@ impl Discovery {
             authority,
             name: target.name().into(),
             address,
-            is_spare,
+            instance,
+            tier,
             scheme: target.scheme,
-            weight: target.weight.get(),
+            weight,
             is_checked: self.upstream.health_check.is_some(),
             state,
         }
@@ -203,17 +258,21 @@ fn for_pingora(target: &Target, address: &TargetAddress) -> HttpPeer {
         TargetAddress::Tcp(address) => *address,
         TargetAddress::Unix(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
     };
-    let host = match &target.place {
-        Place::Host { host, .. } => host.clone(),
-        Place::Socket(_) => String::new(),
-    };
-    HttpPeer::new(address, target.scheme.is_tls(), host)
+    HttpPeer::new(address, target.scheme.is_tls(), target.tls_name().to_owned())
 }
 
 /// The name that has to be looked up, if there is one.
 fn name_of(target: &Target) -> Option<&str> {
     match &target.place {
         Place::Host { host, .. } => Some(host.as_str()).filter(|host| host.parse::<IpAddr>().is_err()),
-        Place::Socket(_) => None,
+        Place::Service { .. } | Place::Socket(_) => None,
+    }
+}
+
+/// The name of a service whose records have to be looked up, if it is one.
+fn service_of(target: &Target) -> Option<&str> {
+    match &target.place {
+        Place::Service { name } => Some(name),
+        Place::Host { .. } | Place::Socket(_) => None,
     }
 }

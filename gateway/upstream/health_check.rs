@@ -95,7 +95,7 @@ impl Check {
         let (target, address) = (&*self.peer.name, &self.peer.address);
         match found {
             Ok(()) => tracing::info!(kind = "health", upstream, target, %address, "target is healthy"),
-            Err(error) if self.peer.is_spare => {
+            Err(error) if self.peer.is_spare() => {
                 tracing::debug!(kind = "health", upstream, target, %address, error, "spare address is unhealthy");
             }
             Err(error) => {

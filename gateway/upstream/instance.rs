@@ -80,14 +80,30 @@ impl Upstream {
         metrics: &Metrics,
         before: Option<&Self>,
     ) -> Self {
+        let before_targets = before.map(|before| &before.targets);
+        let targets = Targets::new(settings, shared, counts(settings, metrics), before_targets).await;
+        Self::with(settings, targets, connections, metrics, before)
+    }
+
+    /// The same upstream under settings in which only certificates are new.
+    pub(crate) fn renewed(
+        &self,
+        settings: &config::Upstream,
+        shared: SharedSettings<'_>,
+        metrics: &Metrics,
+    ) -> Self {
+        let targets = self.targets.renewed(settings, shared, counts(settings, metrics));
+        Self::with(settings, targets, &self.connections, metrics, Some(self))
+    }
+
+    fn with(
+        settings: &config::Upstream,
+        targets: Targets,
+        connections: &Arc<Connections>,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Self {
         let (counts, name) = (&metrics.upstreams, &[settings.name.as_str()]);
-        let target_counts = Counts {
-            ejections: counts.ejections.with_label_values(name),
-            lookup_failures: counts.lookup_failures.clone(),
-            targets: metrics.targets.clone(),
-        };
-        let targets =
-            Targets::new(settings, shared, target_counts, before.map(|before| &before.targets)).await;
         Self {
             targets,
             connections: Arc::clone(connections),
@@ -252,6 +268,16 @@ impl Upstream {
 
     fn count_in(&self, counts: &IntCounterVec, word: &str) {
         counts.with_label_values(&[self.settings.name.as_str(), word]).inc();
+    }
+}
+
+/// The counters of its targets.
+fn counts(settings: &config::Upstream, metrics: &Metrics) -> Counts {
+    let of_upstreams = &metrics.upstreams;
+    Counts {
+        ejections: of_upstreams.ejections.with_label_values(&[&settings.name]),
+        lookup_failures: of_upstreams.lookup_failures.clone(),
+        targets: metrics.targets.clone(),
     }
 }
 

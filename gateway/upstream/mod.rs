@@ -5,7 +5,7 @@
 //! |---|---|
 //! | what an upstream is, and what its calls share | `instance` |
 //! | which target gets the call | `targets`, by `balance`; `failover` for one call |
-//! | where the targets are | `discovery`, which asks `names` |
+//! | where the targets are | `discovery`, which asks `names` for hosts and `services` for SRV records; `learnt` says when to ask again |
 //! | whether a target takes calls | `target_state`, with its `circuit`; `health_check` |
 //! | over which connection | `connections` |
 //! | how fast it answers | `pace` |
@@ -24,11 +24,13 @@ pub(crate) mod error;
 pub(crate) mod failover;
 pub(crate) mod health_check;
 pub(crate) mod instance;
+mod learnt;
 pub(crate) mod lease;
 pub(crate) mod names;
 pub(crate) mod pace;
 pub(crate) mod peer;
 pub(crate) mod retry;
 pub(crate) mod retry_budget;
+mod services;
 pub(crate) mod target_state;
 pub(crate) mod targets;

@@ -17,17 +17,13 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use crate::clock::Deadline;
 use crate::telemetry::LookupFailure;
 
+use super::learnt::Learnt;
+use super::services::Service;
+
 /// For a complete look-up, over all servers and tries.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For one try at one server.
 const TRY: Duration = Duration::from_secs(2);
-/// The least time until the next look-up, however short an answer's time to live is.
-const AT_LEAST: Duration = Duration::from_secs(1);
-/// The most time, however long it is: a name may move sooner than its answer said, and `/etc/hosts` says nothing.
-const AT_MOST: Duration = Duration::from_secs(300);
-/// The time until the next look-up after one that failed.
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
-
 /// What a look-up of one family brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -53,22 +49,13 @@ pub(crate) struct Known {
     six: Vec<IpAddr>,
 }
 
-/// What has to be done after a look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Learnt {
-    /// When to look again.
-    pub(crate) again_after: Duration,
-    /// Why the look-up failed, for both families or for one.
-    pub(crate) failure: Option<LookupFailure>,
-}
-
 impl Known {
     /// Takes what is certain. A host that had addresses and has none now is far more often a fault of its name servers
     /// than intended, so it keeps what it had.
     pub(crate) fn learn(&mut self, found: Found) -> Learnt {
         let none = (&found.four, &found.six);
         if let (Family::None(failure) | Family::Failed(failure), Family::None(_) | Family::Failed(_)) = none {
-            return Learnt { again_after: AGAIN_AFTER, failure: Some(*failure) };
+            return Learnt::failed(*failure);
         }
         let four = take(&mut self.four, found.four);
         let six = take(&mut self.six, found.six);
@@ -97,13 +84,13 @@ fn take(known: &mut Vec<IpAddr>, found: Family) -> Learnt {
             addresses.sort_unstable();
             addresses.dedup();
             *known = addresses;
-            Learnt { again_after: holds.clamp(AT_LEAST, AT_MOST), failure: None }
+            Learnt::good_for(holds)
         }
         Family::None(_) => {
             known.clear();
-            Learnt { again_after: AT_MOST, failure: None }
+            Learnt::nothing()
         }
-        Family::Failed(failure) => Learnt { again_after: AGAIN_AFTER, failure: Some(failure) },
+        Family::Failed(failure) => Learnt::failed(failure),
     }
 }
 
@@ -120,6 +107,17 @@ impl Names {
             four: resolver(servers, LookupIpStrategy::Ipv4Only)?,
             six: resolver(servers, LookupIpStrategy::Ipv6Only)?,
         })
+    }
+
+    /// Looks a service up.
+    pub(crate) async fn look_up_service(&self, name: &str) -> Service {
+        let Some(answer) = Deadline::after(PATIENCE).race(self.four.srv_lookup(name)).await else {
+            return Service::Failed(LookupFailure::Timeout);
+        };
+        match answer {
+            Ok(lookup) => Service::of(lookup.answers()),
+            Err(error) => Service::Failed(why(name, &error)),
+        }
     }
 
     /// Looks a host up.
@@ -165,19 +163,32 @@ async fn family(resolver: &TokioResolver, host: &str) -> Family {
             let ttl = lookup.as_lookup().answers().iter().map(|record| record.ttl).min().unwrap_or_default();
             Family::Addresses(lookup.iter().collect(), Duration::from_secs(u64::from(ttl)))
         }
-        Err(error) if error.is_nx_domain() => Family::None(LookupFailure::NoSuchName),
-        Err(error) if error.is_no_records_found() => Family::None(LookupFailure::NoAddress),
-        Err(NetError::Timeout) => Family::Failed(LookupFailure::Timeout),
-        Err(error) => {
-            tracing::debug!(host, %error, "a name could not be looked up");
-            Family::Failed(LookupFailure::Server)
-        }
+        Err(error) => match why(host, &error) {
+            none @ (LookupFailure::NoSuchName | LookupFailure::NoAddress) => Family::None(none),
+            failed @ (LookupFailure::Timeout | LookupFailure::Server) => Family::Failed(failed),
+        },
     }
+}
+
+/// Why a look-up brought nothing.
+fn why(name: &str, error: &NetError) -> LookupFailure {
+    if error.is_nx_domain() {
+        return LookupFailure::NoSuchName;
+    }
+    if error.is_no_records_found() {
+        return LookupFailure::NoAddress;
+    }
+    if matches!(error, NetError::Timeout) {
+        return LookupFailure::Timeout;
+    }
+    tracing::debug!(name, %error, "a name could not be looked up");
+    LookupFailure::Server
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::learnt::AGAIN_AFTER;
 
     fn some(addresses: &[&str]) -> Family {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();

@@ -37,8 +37,10 @@ pub(crate) struct Peer {
     pub(crate) name: Arc<str>,
     /// Its address.
     pub(crate) address: TargetAddress,
-    /// Whether it is spare: asked only if no other address of its name takes a call.
-    pub(crate) is_spare: bool,
+    /// Which of the hosts of its name it is at, if that is a service.
+    pub(crate) instance: usize,
+    /// Its place among the addresses of its name: it is asked only if none with a lower one takes a call.
+    pub(crate) tier: usize,
     /// The protocol.
     pub(crate) scheme: Scheme,
     /// Its share of the calls, relative to the others'.
@@ -53,6 +55,11 @@ impl Peer {
     /// Whether it is neither taken out by hand nor unhealthy.
     pub(crate) fn is_in(&self) -> bool {
         (!self.is_checked || self.state.is_healthy()) && !self.state.is_taken_out()
+    }
+
+    /// Whether it is spare: asked only if no other address of its name takes a call.
+    pub(crate) const fn is_spare(&self) -> bool {
+        self.tier > 0
     }
 
     /// Whether it gets calls.

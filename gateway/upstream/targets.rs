@@ -65,8 +65,29 @@ pub(crate) struct Counts {
 }
 
 impl Targets {
-    /// Targets that were there `before` keep their state.
+    /// Looks their names up. Targets that were there `before` keep their state.
     pub(crate) async fn new(
+        upstream: &Upstream,
+        shared: SharedSettings<'_>,
+        counts: Counts,
+        before: Option<&Self>,
+    ) -> Self {
+        let targets = Self::unresolved(upstream, shared, counts, before);
+        let peers = targets.resolve().await;
+        targets.use_only(peers);
+        targets.forget_removed_targets();
+        targets
+    }
+
+    /// The same targets under settings in which only certificates are new. No name is looked up.
+    pub(crate) fn renewed(&self, upstream: &Upstream, shared: SharedSettings<'_>, counts: Counts) -> Self {
+        let targets = Self::unresolved(upstream, shared, counts, Some(self));
+        *targets.again.lock() = *self.again.lock();
+        targets.use_only(targets.known_peers());
+        targets
+    }
+
+    fn unresolved(
         upstream: &Upstream,
         shared: SharedSettings<'_>,
         counts: Counts,
@@ -78,7 +99,7 @@ impl Targets {
             (name, kept.unwrap_or_default())
         });
         let known = before.map(|before| before.addresses.load_full());
-        let targets = Self {
+        Self {
             by_hand: by_hand.collect(),
             addresses: ArcSwap::new(
                 known.unwrap_or_else(|| Arc::new(Addresses::new(Vec::new(), &upstream.balance))),
@@ -87,11 +108,7 @@ impl Targets {
             again: Mutex::new(None),
             authorities: upstream.targets.iter().flat_map(spellings).collect(),
             counts,
-        };
-        let peers = targets.resolve().await;
-        targets.use_only(peers);
-        targets.forget_removed_targets();
-        targets
+        }
     }
 
     /// Looks the names up again, if it is time to.
@@ -115,6 +132,11 @@ impl Targets {
     async fn resolve(&self) -> Vec<Arc<Peer>> {
         let again_after = self.discovery.look_up(&self.counts.lookup_failures).await;
         *self.again.lock() = (again_after < Duration::MAX).then(|| Deadline::after(again_after));
+        self.known_peers()
+    }
+
+    /// The targets at the addresses that are known.
+    fn known_peers(&self) -> Vec<Arc<Peer>> {
         let known = self.addresses.load_full();
         let state = |name: &str, address: &TargetAddress| {
             let is_it = |peer: &&Arc<Peer>| peer.address == *address && *peer.name == *name;
@@ -185,17 +207,20 @@ impl Targets {
         let addresses = self.addresses.load();
         let is_needed = |spare: &Peer| {
             let others = addresses.peers.iter().filter(|peer| peer.name == spare.name);
-            !others.into_iter().any(|peer| !peer.is_spare && peer.is_up())
+            !others.into_iter().any(|peer| !peer.is_spare() && peer.is_up())
         };
         let untried = addresses.peers.iter().filter(|peer| !tried.contains(&peer.address) && peer.is_up());
-        untried.into_iter().any(|peer| !peer.is_spare || is_needed(peer))
+        untried.into_iter().any(|peer| !peer.is_spare() || is_needed(peer))
     }
 
-    /// Another address of the same name, leaving out those in `tried`; one of the other family first (RFC 8305 §4).
+    /// Another address of the same host, leaving out those in `tried`; one of the other family first (RFC 8305 §4).
     pub(crate) fn elsewhere(&self, peer: &Peer, tried: &[TargetAddress]) -> Option<Lease> {
         let addresses = self.addresses.load();
         let is_it = |other: &&Arc<Peer>| {
-            other.name == peer.name && other.address != peer.address && !tried.contains(&other.address)
+            other.name == peer.name
+                && other.instance == peer.instance
+                && other.address != peer.address
+                && !tried.contains(&other.address)
         };
         let is_other_family = |other: &&Arc<Peer>| other.address.is_other_family(&peer.address);
         let all = || addresses.peers.iter().filter(is_it);
@@ -231,7 +256,7 @@ impl Targets {
     fn may_eject(&self) -> bool {
         let addresses = self.addresses.load();
         let closed = |peer: &&Arc<Peer>| peer.state.circuit_state() == CircuitState::Closed;
-        let counted = || addresses.peers.iter().filter(|peer| !peer.is_spare);
+        let counted = || addresses.peers.iter().filter(|peer| !peer.is_spare());
         let all = counted().count();
         let ejected = all - counted().filter(closed).count();
         let most = usize::try_from(self.breaker().max_ejected).unwrap_or(100);

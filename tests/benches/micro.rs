@@ -168,7 +168,7 @@ fn planned(batch: Batch, routes: &RouteTable) -> Plan {
         is_batch_endpoint: &|path, _| path.as_str() == "/batch",
         groups: Groups::Refuse,
         inherited: &HeaderMap::new(),
-        only_route_of: None,
+        only_route: None,
     };
     plan(batch, &context).unwrap()
 }

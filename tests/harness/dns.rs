@@ -10,12 +10,15 @@ use super::ports::loopback;
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
+const SRV: u16 = 33;
 
 /// What the server says about a name.
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
     /// These addresses, for so many seconds.
     Addresses(Vec<IpAddr>, u32),
+    /// These instances of a service (priority, weight, port, host), for so many seconds.
+    Instances(Vec<(u16, u16, u16, String)>, u32),
     /// An error: 2 is SERVFAIL, 3 NXDOMAIN.
     Error(u8),
     /// Nothing at all.
@@ -76,6 +79,10 @@ fn serve(socket: &UdpSocket, script: &Script) {
             Says::Addresses(addresses, ttl) => {
                 (0, addresses.iter().filter_map(|address| record(*address, kind, ttl)).collect())
             }
+            Says::Instances(instances, ttl) if kind == SRV => {
+                (0, instances.iter().map(|instance| service_record(instance, ttl)).collect())
+            }
+            Says::Instances(..) => (0, Vec::new()),
         };
         let count = u8::try_from(records.len()).unwrap();
         // A response that may recurse, with the question and the records (RFC 1035 §4.1.1).
@@ -102,7 +109,22 @@ fn record(address: IpAddr, kind: u16, ttl: u32) -> Option<Vec<u8>> {
         IpAddr::V6(address) if kind == AAAA => address.octets().to_vec(),
         IpAddr::V4(_) | IpAddr::V6(_) => return None,
     };
+    Some(record_with(kind, ttl, &data))
+}
+
+/// RFC 2782.
+fn service_record((priority, weight, port, host): &(u16, u16, u16, String), ttl: u32) -> Vec<u8> {
+    let mut data = [priority.to_be_bytes(), weight.to_be_bytes(), port.to_be_bytes()].concat();
+    for label in host.split('.').filter(|label| !label.is_empty()) {
+        data.push(u8::try_from(label.len()).unwrap());
+        data.extend(label.bytes());
+    }
+    data.push(0);
+    record_with(SRV, ttl, &data)
+}
+
+fn record_with(kind: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).unwrap().to_be_bytes();
     // The name is the question's.
-    Some([&[0xc0, 12], &kind.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &length, &data].concat())
+    [&[0xc0, 12], &kind.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &length, data].concat()
 }

@@ -52,7 +52,7 @@ fn filled(members: &str, fields: &[(&str, &[u8])], body: &str) -> Result<Call, U
         is_batch_endpoint: &|path, _| path.as_str() == "/orders/batch",
         groups: Groups::Refuse,
         inherited: &HeaderMap::new(),
-        only_route_of: None,
+        only_route: None,
     };
     let planned = plan(batch, &context).unwrap();
     let template = match &planned.items[1].step {

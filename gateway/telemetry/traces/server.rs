@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode as SpanStatus};
 
 use super::attributes::Attributes;
-use crate::route::method_label;
+use crate::route::{method_label, split_port};
 use crate::telemetry::item_record::{MAX_PATH, cut};
 use crate::telemetry::record::Sender;
 
@@ -89,9 +89,9 @@ pub(super) fn error_status() -> Status {
 
 /// A host with or without a port, and the port.
 pub(super) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
-    let split = authority.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    let (host, port) = split.map_or((authority, None), |(host, port)| (host, port.parse().ok()));
-    (host.trim_start_matches('[').trim_end_matches(']'), port)
+    let (host, port) = split_port(authority);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    (bare.unwrap_or(host), port.and_then(|port| port.parse().ok()))
 }
 
 fn version(version: Version) -> &'static str {
@@ -113,6 +113,7 @@ mod tests {
             ("shop.test:8080", "shop.test", Some(8080)),
             ("[::1]:81", "::1", Some(81)),
             ("[::1]", "::1", None),
+            ("::1", "::1", None),
             ("", "", None),
         ] {
             assert_eq!(host_and_port(authority), (host, port), "{authority}");

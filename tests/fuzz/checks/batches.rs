@@ -10,7 +10,7 @@ use batchgate::dialect::Dialect;
 use batchgate::format::ndjson::{Line, Lines};
 use batchgate::format::{Format, ReadContext};
 use batchgate::header::field::is_forbidden_in_item;
-use batchgate::plan::{Plan, PlanContext, Step, coalesce, plan};
+use batchgate::plan::{OnlyRoute, Plan, PlanContext, Step, coalesce, plan};
 use batchgate::problem::{of_refusal, of_rejection};
 use batchgate::route::{
     CanonicalPath, Mapping, PathPattern, Route, RouteAction, RouteIndex, RouteTable, Strictness,
@@ -255,8 +255,8 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
     };
     let paths = ["/", "/up/records/archive"];
     let routes = RouteTable::new(paths.map(route).into());
-    let only_route_of =
-        only_route.map(|only| CanonicalPath::parse(paths[only.0], Strictness::Item).expect("a path"));
+    let path = only_route.map(|only| CanonicalPath::parse(paths[only.0], Strictness::Item).expect("a path"));
+    let only_route = path.as_ref().map(OnlyRoute::of);
     let is_batch_endpoint = |path: &CanonicalPath, _: &str| path.as_str() == "/svc/batch";
     let context = PlanContext {
         routes: &routes,
@@ -264,7 +264,7 @@ fn planned(batch: Batch, only_route: Option<RouteIndex>) -> Result<Plan, BatchRe
         is_batch_endpoint: &is_batch_endpoint,
         groups: Groups::Refuse,
         inherited: &http::HeaderMap::new(),
-        only_route_of: only_route_of.as_ref(),
+        only_route: only_route.as_ref(),
     };
     let mut plan = plan(batch, &context)?;
     coalesce(&mut plan, &routes);
