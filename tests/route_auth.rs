@@ -160,9 +160,9 @@ fn a_flood_of_wrong_passwords_keeps_nobody_else_out() {
 /// `printf %s second | sha256sum`.
 const SECOND: &str = "16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4";
 
-#[test]
-fn names_of_ones_own_divide_clients_and_no_batch_is_a_way_around_them() {
-    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+/// A gateway whose clients are robots, and one name of its own for `staff`: ann with a key, bob with a password.
+fn divided(upstream: &Upstream) -> (TempDir, Gateway) {
+    let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: String| {
         let file = folder.path().join(name);
         fs::write(&file, text).unwrap();
@@ -179,6 +179,13 @@ fn names_of_ones_own_divide_clients_and_no_batch_is_a_way_around_them() {
         config.route("/robots", "orders").with("auth: api_keys").batch("/batch").batch("/staff-batch");
     let config = config.with("auth: staff").bulk("/staff", "PATCH").with("auth: staff");
     let gateway = config.raw(auth).start();
+    (folder, gateway)
+}
+
+#[test]
+fn names_of_ones_own_divide_clients_and_no_batch_is_a_way_around_them() {
+    let upstream = Upstream::start();
+    let (_folder, gateway) = divided(&upstream);
     let robot = |request: Request| request.header("X-API-Key", "open-sesame");
     let ann = |request: Request| request.header("X-API-Key", "second");
     let bob = |request: Request| request.header("Authorization", &basic("bob", "b"));
