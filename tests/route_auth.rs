@@ -156,3 +156,81 @@ fn a_flood_of_wrong_passwords_keeps_nobody_else_out() {
     gateway.wait_for_metric("batchgate_password_checks_total", &[("result", "right")], 5.0);
     gateway.log_line(&[("kind", "auth"), ("client", "203.0.113.7")]);
 }
+
+/// `printf %s second | sha256sum`.
+const SECOND: &str = "16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4";
+
+/// A gateway whose clients are robots, and one name of its own for `staff`: ann with a key, bob with a password.
+fn divided(upstream: &Upstream) -> (TempDir, Gateway) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let (robots, staff) =
+        (file("robots", format!("robot:{KEY}\n")), file("staff", format!("ann:{SECOND}\n")));
+    let passwords = file("htpasswd", format!("bob:{}\n", bcrypt("b")));
+    let named =
+        format!("named: {{ staff: {{ api_keys: {{ file: {staff} }}, basic: {{ file: {passwords} }} }} }}");
+    let auth = format!("auth: {{ api_keys: {{ file: {robots} }}, {named} }}");
+    let config = Config::all_to("orders", upstream.url()).route("/staff", "orders").with("auth: staff");
+    let config =
+        config.route("/robots", "orders").with("auth: api_keys").batch("/batch").batch("/staff-batch");
+    let config = config.with("auth: staff").bulk("/staff", "PATCH").with("auth: staff");
+    let gateway = config.raw(auth).start();
+    (folder, gateway)
+}
+
+#[test]
+fn names_of_ones_own_divide_clients_and_no_batch_is_a_way_around_them() {
+    let upstream = Upstream::start();
+    let (_folder, gateway) = divided(&upstream);
+    let robot = |request: Request| request.header("X-API-Key", "open-sesame");
+    let ann = |request: Request| request.header("X-API-Key", "second");
+    let bob = |request: Request| request.header("Authorization", &basic("bob", "b"));
+    let status = |request: Request| gateway.send(&request).status;
+    for (path, of_robot, of_staff) in [("/a", 200, 401), ("/robots", 200, 401), ("/staff", 401, 200)] {
+        let get = || Request::get(path);
+        assert_eq!(
+            [status(robot(get())), status(ann(get())), status(bob(get()))],
+            [of_robot, of_staff, of_staff],
+            "{path}"
+        );
+    }
+    let refused = gateway.send(&Request::get("/staff"));
+    let challenge =
+        "ApiKey realm=\"batchgate\", header=\"x-api-key\", Basic realm=\"batchgate\", charset=\"UTF-8\"";
+    assert_eq!((refused.status, refused.header("WWW-Authenticate")), (401, Some(challenge)));
+    upstream.take_requests();
+
+    let items = ["/a", "/robots", "/staff"].map(|url| json!({"method": "GET", "url": url}));
+    let items = json!({ "requests": items });
+    let to = |path: &str| Request::post(path, "application/json", items.to_string());
+    assert_eq!(gateway.send(&robot(to("/batch"))).statuses(), [200, 200, 403]);
+    assert_eq!(gateway.send(&ann(to("/staff-batch"))).statuses(), [200, 403, 200]);
+    assert_eq!(gateway.send(&bob(to("/staff-batch"))).statuses(), [200, 403, 200]);
+    assert_eq!(
+        [status(ann(to("/batch"))), status(robot(to("/staff-batch"))), status(to("/staff-batch"))],
+        [401; 3]
+    );
+    let explained = gateway.send(&robot(to("/batch")).header("Prefer", "handling=explain")).json();
+    let fate = |index: usize| {
+        (&explained["items"][index]["access"], &explained["items"][index]["rejected"]["status"])
+    };
+    assert_eq!(fate(0), (&Value::Null, &Value::Null));
+    assert_eq!(fate(1), (&json!("api_keys"), &Value::Null));
+    assert_eq!(fate(2), (&json!("staff"), &json!(403)));
+    let records =
+        || Request::new("PATCH", "/staff").header("Content-Type", "application/json").body(r#"[{"id":1}]"#);
+    assert_eq!(gateway.send(&ann(records())).statuses(), [200]);
+    assert_eq!(status(robot(records())), 401);
+    for request in upstream.requests() {
+        assert_eq!(
+            [request.header("X-API-Key"), request.header("Authorization")],
+            [None, None],
+            "{}",
+            request.target
+        );
+    }
+}

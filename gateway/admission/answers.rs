@@ -59,23 +59,35 @@ enum Found {
 }
 
 impl Answers {
-    /// Those of a configuration; the same as before if nothing about the service has changed.
-    pub(crate) fn of(
+    /// Those of a configuration; the same as before where nothing about a service has changed.
+    pub(crate) fn all(
         auth: Option<&Auth>,
         metrics: &AuthenticationMetrics,
-        before: Option<&Arc<Self>>,
-    ) -> Option<Arc<Self>> {
-        let forward = auth?.forward.as_ref()?;
+        before: &[Arc<Self>],
+    ) -> Vec<Arc<Self>> {
+        let asked = auth.into_iter().flat_map(Auth::all_ways).filter_map(|ways| ways.forward.as_ref());
+        let kept = asked.filter_map(|forward| {
+            let known = before.iter().find(|known| known.are_of(forward));
+            known.map_or_else(|| Self::new(forward, metrics).map(Arc::new), |known| Some(Arc::clone(known)))
+        });
+        kept.collect()
+    }
+
+    /// `None`: nothing is remembered.
+    fn new(forward: &ForwardAuth, metrics: &AuthenticationMetrics) -> Option<Self> {
         let cache = forward.cache?;
-        let made = || Self {
+        Some(Self {
             forward: forward.clone(),
             cache,
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             entries: Mutex::new(LruCache::new(cache.max)),
             metrics: metrics.clone(),
-        };
-        let known = before.filter(|before| before.forward == *forward);
-        Some(known.map_or_else(|| Arc::new(made()), Arc::clone))
+        })
+    }
+
+    /// Whether these are the answers of this service.
+    pub(crate) fn are_of(&self, forward: &ForwardAuth) -> bool {
+        self.forward == *forward
     }
 
     /// Identifies a question about a client that `challenge` would be said to.

@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
 use crate::batch::AdmissionRefusal;
-use crate::config::{Auth, AuthWay, JwkSource, Jwt};
+use crate::config::{Access, Auth, AuthWay, JwkSource, Jwt, Ways};
 
 use super::caller::Caller;
 use super::forward::{AuthService, ask};
@@ -20,12 +20,34 @@ use super::{api_keys, claims, jwt};
 /// Longer credentials are refused unread, in bytes.
 const MAX_CREDENTIAL: usize = 16 << 10;
 
-/// Authenticates the caller of the request with this head. `only`: the one way that gives access.
+/// Authenticates the caller of the request with this head. `wanted`: who has access to what it is for; `None`: whoever may come
+/// in at all.
 ///
 /// # Errors
 /// The credential is missing, malformed or not accepted, or the service gave no answer.
 pub(crate) async fn authenticate(
     auth: &Auth,
+    wanted: Option<&Access>,
+    caller: &Caller,
+    head: &Parts,
+    service: &impl AuthService,
+) -> Result<Identity, AdmissionRefusal> {
+    match wanted {
+        None | Some(Access::Everybody) => by_ways(&auth.ways, None, caller, head, service).await,
+        Some(Access::Way(way)) => by_ways(&auth.ways, Some(*way), caller, head, service).await,
+        Some(Access::Named(name)) => {
+            // No configuration wants a name that is not there.
+            let nobody = Ways::default();
+            let ways = auth.named(name).unwrap_or(&nobody);
+            let identity = by_ways(ways, None, caller, head, service).await?;
+            Ok(Identity { named: Some(Arc::clone(name)), ..identity })
+        }
+    }
+}
+
+/// Authenticates the caller by one of these ways. `only`: the one that gives access.
+async fn by_ways(
+    auth: &Ways,
     only: Option<AuthWay>,
     caller: &Caller,
     head: &Parts,
@@ -97,7 +119,7 @@ fn known(way: AuthWay, name: Option<Arc<str>>, field: &HeaderName) -> Identity {
 const BEARER: &str = "Bearer realm=\"batchgate\"";
 
 /// The value of WWW-Authenticate (RFC 9110 §11.6.1): one challenge for each way that gives access.
-fn challenge(auth: &Auth, only: Option<AuthWay>) -> String {
+fn challenge(auth: &Ways, only: Option<AuthWay>) -> String {
     let may_use = |way: AuthWay| auth.has(way) && only.is_none_or(|only| only == way);
     let key = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys));
     let key = key.map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));

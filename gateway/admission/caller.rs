@@ -164,6 +164,7 @@ mod tests {
         caller.authenticated(Identity {
             name: None,
             way: Some(AuthWay::Jwt),
+            named: Some("staff".into()),
             credentials: vec![HeaderName::from_static("x-api-key")],
             added: vec![(
                 HeaderName::from_static("x-user"),

@@ -43,7 +43,7 @@ pub(crate) trait AuthService {
     fn fetched_keys(&self, source: &JwksUrl) -> Option<Arc<FetchedKeys>>;
 
     /// What is remembered of the service's answers, if anything is.
-    fn answers(&self) -> Option<&Answers>;
+    fn answers(&self, forward: &ForwardAuth) -> Option<&Answers>;
 
     /// Asks the service, for no longer than `forward.timeout`; `None` if there is no complete answer by then.
     fn ask(
@@ -65,7 +65,7 @@ pub(super) async fn ask(
     challenge: &str,
 ) -> Result<Identity, AdmissionRefusal> {
     let question = question(forward, caller, head).ok_or(UNAVAILABLE)?;
-    let known = service.answers();
+    let known = service.answers(forward);
     let key = known.map(|answers| answers.key(&question, challenge));
     let ask = async {
         let answer = service.ask(forward, question).await;
@@ -130,6 +130,7 @@ fn identity(forward: &ForwardAuth, head: &Parts, answer: &HeaderMap) -> Identity
     let is_present = |name: &&HeaderName| head.headers.contains_key(*name);
     Identity {
         way: Some(AuthWay::Forward),
+        named: None,
         name: name.filter(|name| !name.is_empty()).map(Into::into),
         credentials: forward.headers.iter().filter(is_present).cloned().collect(),
         added: fields(answer, &forward.add),

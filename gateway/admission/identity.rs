@@ -16,6 +16,8 @@ pub(crate) struct Identity {
     pub(crate) name: Option<Arc<str>>,
     /// How it has proved it; `None`: not, or by its certificate only.
     pub(crate) way: Option<AuthWay>,
+    /// The name of the ways that it has proved it by (`auth.named`); `None`: those of `auth` itself.
+    pub(crate) named: Option<Arc<str>>,
     /// The fields that held its credentials.
     #[serde(with = "stored::names")]
     pub(crate) credentials: Vec<HeaderName>,

@@ -9,14 +9,14 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth_way::AuthWay;
+use super::auth_way::{Access, AuthWay};
 use super::basic_auth::{Basic, BasicDocument};
 use super::defaults::{number, seconds};
 use super::jwt_auth::{JwkSource, JwksUrl, Jwt, JwtDocument};
 use super::pem::PemError;
 use super::resolver::{Resolved, Resolver, all};
 use super::yaml::quantity::TimeLimit;
-use super::yaml::wrappers::At;
+use super::yaml::wrappers::{At, Named};
 use crate::header::field::is_forbidden_in_item;
 use crate::route::{CanonicalPath, UpstreamIndex, is_prefix};
 
@@ -41,6 +41,32 @@ pub(in crate::config) struct AuthDocument {
     pub(in crate::config) forward: Option<ForwardAuthDocument>,
     /// Whether the credential that let a client in is passed on to the services.
     pub(in crate::config) pass_credentials: bool,
+    /// More ways, by names of your own. They give access only to the routes, batch endpoints and bulk routes whose `auth` has the
+    /// name.
+    #[schemars(extend("examples" = [{ "partners": { "api_keys": { "file": "partners.txt" } } }]))]
+    pub(in crate::config) named: Named<At<WaysDocument>>,
+}
+
+/// The ways that have one name. Any one of them grants access; the first one whose credential is present decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct WaysDocument {
+    /// Keys from a file.
+    pub(in crate::config) api_keys: Option<ApiKeysDocument>,
+    /// Signed tokens (RFC 7519) in `Authorization: Bearer`.
+    pub(in crate::config) jwt: Option<JwtDocument>,
+    /// Names with passwords, in `Authorization: Basic` (RFC 7617).
+    pub(in crate::config) basic: Option<BasicDocument>,
+    /// A service that is asked about each request.
+    pub(in crate::config) forward: Option<ForwardAuthDocument>,
+}
+
+impl AuthDocument {
+    /// The services that are asked.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &ForwardAuthDocument> {
+        let named = self.named.0.iter().filter_map(|(_, ways)| ways.value.forward.as_ref());
+        self.forward.iter().chain(named)
+    }
 }
 
 /// Keys from a file.
@@ -110,10 +136,23 @@ fn default_asked_headers() -> Vec<At<String>> {
 }
 
 /// Who may come in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Auth {
     /// The paths of single requests that are covered; `None`: all. Batch endpoints and bulk routes always are.
     pub paths: Option<Vec<CanonicalPath>>,
+    /// The ways for all that names no others.
+    pub ways: Ways,
+    /// The ways of each name.
+    pub named: Vec<(Arc<str>, Ways)>,
+    /// Whether credentials are passed on.
+    pub pass_credentials: bool,
+    /// The fields in which services learn who a client is.
+    pub(super) added: Vec<HeaderName>,
+}
+
+/// Ways to come in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ways {
     /// Keys from a file.
     pub api_keys: Option<ApiKeys>,
     /// Signed tokens.
@@ -122,10 +161,29 @@ pub struct Auth {
     pub basic: Option<Basic>,
     /// A service that is asked.
     pub forward: Option<ForwardAuth>,
-    /// Whether credentials are passed on.
-    pub pass_credentials: bool,
-    /// The fields in which services learn who a client is.
-    pub(super) added: Vec<HeaderName>,
+}
+
+impl Ways {
+    /// Whether clients can use this way.
+    #[must_use]
+    pub const fn has(&self, way: AuthWay) -> bool {
+        match way {
+            AuthWay::ApiKeys => self.api_keys.is_some(),
+            AuthWay::Jwt => self.jwt.is_some(),
+            AuthWay::Basic => self.basic.is_some(),
+            AuthWay::Forward => self.forward.is_some(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !AuthWay::ALL.into_iter().any(|way| self.has(way))
+    }
+
+    /// The fields that only these ways may say.
+    fn added(&self) -> impl Iterator<Item = &HeaderName> {
+        let by_claims = self.jwt.iter().flat_map(|jwt| jwt.claims.iter().map(|(name, _)| name));
+        by_claims.chain(self.forward.iter().flat_map(|forward| &forward.add))
+    }
 }
 
 impl Auth {
@@ -139,20 +197,20 @@ impl Auth {
         self.paths.as_deref().is_none_or(covers)
     }
 
-    /// Whether clients can use this way.
+    /// The ways of this name.
     #[must_use]
-    pub const fn has(&self, way: AuthWay) -> bool {
-        match way {
-            AuthWay::ApiKeys => self.api_keys.is_some(),
-            AuthWay::Jwt => self.jwt.is_some(),
-            AuthWay::Basic => self.basic.is_some(),
-            AuthWay::Forward => self.forward.is_some(),
-        }
+    pub fn named(&self, name: &str) -> Option<&Ways> {
+        self.named.iter().find(|(own, _)| **own == *name).map(|(_, ways)| ways)
+    }
+
+    /// All ways, whatever they give access to.
+    pub fn all_ways(&self) -> impl Iterator<Item = &Ways> {
+        std::iter::once(&self.ways).chain(self.named.iter().map(|(_, ways)| ways))
     }
 
     /// The urls from which the keys of issuers are fetched.
     pub fn jwks_urls(&self) -> impl Iterator<Item = &JwksUrl> {
-        self.jwt.iter().filter_map(|jwt| match &jwt.jwks {
+        self.all_ways().filter_map(|ways| ways.jwt.as_ref()).filter_map(|jwt| match &jwt.jwks {
             JwkSource::Url(url) => Some(url),
             JwkSource::File(_) => None,
         })
@@ -210,30 +268,63 @@ pub struct ForwardAuth {
     pub cache: Option<ForwardCache>,
 }
 
+/// Ways as they are written, under `auth` itself or under a name.
+type WrittenWays<'document> = (
+    Option<&'document ApiKeysDocument>,
+    Option<&'document JwtDocument>,
+    Option<&'document BasicDocument>,
+    Option<&'document ForwardAuthDocument>,
+);
+
 impl Resolver<'_> {
     pub(super) fn auth(&mut self, document: &At<AuthDocument>) -> Resolved<Auth> {
-        let AuthDocument { paths, api_keys, jwt, basic, forward, pass_credentials } = &document.value;
+        let AuthDocument { paths, api_keys, jwt, basic, forward, pass_credentials, named } = &document.value;
         let paths = paths.as_ref().map(|paths| all(paths.iter().map(|path| self.path(path))));
-        let api_keys = api_keys.as_ref().map(|keys| self.api_keys(keys));
-        let jwt = jwt.as_ref().map(|jwt| self.jwt(jwt));
-        let basic = basic.as_ref().map(|basic| self.basic(basic));
-        let forward = forward.as_ref().map(|forward| self.forward_auth(forward));
-        if api_keys.is_none() && jwt.is_none() && basic.is_none() && forward.is_none() {
+        let own = (api_keys.as_ref(), jwt.as_ref(), basic.as_ref(), forward.as_ref());
+        let ways = self.ways(own);
+        let named = all(named.0.iter().map(|(name, document)| self.named_ways(name, document)));
+        let (ways, named) = (ways?, named?);
+        if ways.is_empty() && named.is_empty() {
             let help = "add `api_keys`, `jwt`, `basic` or `forward`, or remove `auth` to let everybody in";
             return self.refuse(document.span, "`auth` lets nobody in", help);
         }
-        let (jwt, forward) = (jwt.transpose(), forward.transpose());
-        let by_claims = jwt.iter().flatten().flat_map(|jwt| jwt.claims.iter().map(|(name, _)| name));
-        let added = by_claims.chain(forward.iter().flatten().flat_map(|forward| &forward.add));
-        let added = added.cloned().collect();
-        Ok(Auth {
+        let mut auth = Auth {
             paths: paths.transpose()?,
-            api_keys: api_keys.transpose()?,
-            jwt: jwt?,
-            basic: basic.transpose()?,
-            forward: forward?,
+            ways,
+            named,
             pass_credentials: *pass_credentials,
-            added,
+            added: Vec::new(),
+        };
+        auth.added = auth.all_ways().flat_map(Ways::added).cloned().collect();
+        Ok(auth)
+    }
+
+    fn named_ways(&mut self, name: &At<String>, document: &At<WaysDocument>) -> Resolved<(Arc<str>, Ways)> {
+        let WaysDocument { api_keys, jwt, basic, forward } = &document.value;
+        let label = self.label(name);
+        let ways = self.ways((api_keys.as_ref(), jwt.as_ref(), basic.as_ref(), forward.as_ref()))?;
+        label?;
+        if !matches!(Access::of(&name.value), Access::Named(_)) {
+            let message = format!("{} can't be a name of your own: it means something else", name.shown());
+            return self.refuse(name.span, message, "take another name");
+        }
+        if ways.is_empty() {
+            let message = format!("{} lets nobody in", name.shown());
+            return self.refuse(name.span, message, "add `api_keys`, `jwt`, `basic` or `forward`");
+        }
+        Ok((name.value.as_str().into(), ways))
+    }
+
+    fn ways(&mut self, (api_keys, jwt, basic, forward): WrittenWays<'_>) -> Resolved<Ways> {
+        let api_keys = api_keys.map(|keys| self.api_keys(keys));
+        let jwt = jwt.map(|jwt| self.jwt(jwt));
+        let basic = basic.map(|basic| self.basic(basic));
+        let forward = forward.map(|forward| self.forward_auth(forward));
+        Ok(Ways {
+            api_keys: api_keys.transpose()?,
+            jwt: jwt.transpose()?,
+            basic: basic.transpose()?,
+            forward: forward.transpose()?,
         })
     }
 
@@ -320,15 +411,7 @@ mod tests {
     fn a_path_is_covered_however_a_service_reads_it() {
         let path = |text: &str| CanonicalPath::parse(text, Strictness::Proxied).unwrap();
         let paths = Some(vec![path("/od/$admin")]);
-        let auth = Auth {
-            paths,
-            api_keys: None,
-            jwt: None,
-            basic: None,
-            forward: None,
-            pass_credentials: false,
-            added: Vec::new(),
-        };
+        let auth = Auth { paths, ..Auth::default() };
         for covered in [
             "/od/$admin",
             "/od/%24admin/x",

@@ -1,6 +1,7 @@
-//! The ways in which a client can say who it is, by the names of their keys under `auth`.
+//! The ways in which a client can say who it is, by the names of their keys under `auth`, and who has access by them.
 
-use schemars::JsonSchema;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
@@ -20,32 +21,28 @@ words! {
     }
 }
 
-/// Who has access to a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RouteAuth {
+/// Who has access to a route, a batch endpoint or a bulk route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
     /// Everybody. Items still come in a batch, whose client has to be known.
-    Off,
-    /// Clients with a key.
-    ApiKeys,
-    /// Clients with a token.
-    Jwt,
-    /// Clients with a name and a password.
-    Basic,
-    /// Clients that the service of `forward` lets in.
-    Forward,
+    Everybody,
+    /// Clients that came in by this one of the ways of `auth` itself.
+    Way(AuthWay),
+    /// Clients that came in by one of the ways that have this name (`auth.named`).
+    Named(Arc<str>),
 }
 
-impl RouteAuth {
-    /// The only way that gives access; `None`: everybody has it.
-    #[must_use]
-    pub const fn only(self) -> Option<AuthWay> {
-        match self {
-            Self::Off => None,
-            Self::ApiKeys => Some(AuthWay::ApiKeys),
-            Self::Jwt => Some(AuthWay::Jwt),
-            Self::Basic => Some(AuthWay::Basic),
-            Self::Forward => Some(AuthWay::Forward),
+/// What gives everybody access.
+pub(super) const OFF: &str = "off";
+
+impl Access {
+    /// Whom this word gives access to.
+    pub(super) fn of(word: &str) -> Self {
+        let way = AuthWay::ALL.into_iter().find(|way| way.as_str() == word);
+        match way {
+            _ if word == OFF => Self::Everybody,
+            Some(way) => Self::Way(way),
+            None => Self::Named(word.into()),
         }
     }
 }

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth_way::Access;
 use super::headers::HeadersDocument;
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
@@ -84,6 +85,10 @@ pub(in crate::config) struct BatchDocument {
     /// The only fields of the batch that its items inherit. Absent: all but those that describe the batch
     /// itself, and none in the dialect `tyk`.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
+    /// Whose batches it takes, if there is an `auth`: those of only one of its ways, or of a name in `auth.named`. Absent: of all
+    /// ways of `auth` itself.
+    #[schemars(example = &"basic")]
+    pub(in crate::config) auth: Option<At<String>>,
     /// Nesting of JSON values or XML elements.
     #[schemars(range(max = 128))]
     pub(in crate::config) max_depth: NonZeroUsize,
@@ -197,6 +202,7 @@ impl Default for BatchDocument {
             other_methods: OtherMethods::default(),
             reply_status: None,
             inherit: None,
+            auth: None,
             max_depth: number(limits.max_depth),
             max_id: ByteSize(limits.max_id),
             max_url: ByteSize(limits.max_url),
@@ -251,6 +257,8 @@ pub struct BatchEndpoint {
     pub other_methods: OtherMethods,
     /// The outer fields that items inherit; `None`: all but those of protocol §1.
     pub inherit: Option<Vec<HeaderName>>,
+    /// Whose batches it takes; `None`: those of all ways of `auth` itself.
+    pub auth: Option<Access>,
     /// From when on an item is slow; `None`: as the log says.
     pub slow: Option<Duration>,
     /// Whether replies say where the time went.
@@ -338,6 +346,7 @@ impl Resolver<'_> {
             query: document.query.clone(),
             other_methods: document.other_methods,
             inherit: inherit?,
+            auth: document.auth.as_ref().map(|auth| Access::of(&auth.value)),
             slow: document.trace.slow,
             server_timing: document.server_timing,
         })

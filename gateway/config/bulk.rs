@@ -58,6 +58,10 @@ pub(in crate::config) struct BulkDocument {
     pub(in crate::config) response_headers: HeadersDocument,
     /// The only fields of the request that its items inherit. Absent: all but those that describe the request itself.
     pub(in crate::config) inherit: Option<Vec<At<String>>>,
+    /// Whose records it takes, if there is an `auth`: those of only one of its ways, or of a name in `auth.named`. Absent: of all
+    /// ways of `auth` itself.
+    #[schemars(example = &"basic")]
+    pub(in crate::config) auth: Option<At<String>>,
     /// Nesting of JSON values or XML elements.
     #[schemars(range(max = 128))]
     pub(in crate::config) max_depth: NonZeroUsize,
@@ -90,6 +94,7 @@ impl Default for BulkDocument {
             compress: batch.compress,
             response_headers: batch.response_headers,
             inherit: batch.inherit,
+            auth: batch.auth,
             max_depth: batch.max_depth,
             max_url: batch.max_url,
             max_item_reply: batch.max_item_reply,
@@ -122,6 +127,7 @@ impl BulkDocument {
             compress: self.compress,
             response_headers: self.response_headers.clone(),
             inherit: self.inherit.clone(),
+            auth: self.auth.clone(),
             max_depth: self.max_depth,
             max_url: self.max_url,
             max_item_reply: self.max_item_reply.clone(),

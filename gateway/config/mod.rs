@@ -49,6 +49,7 @@
 pub(crate) mod execution_policy;
 pub(crate) mod yaml;
 mod access_log;
+mod access;
 mod auth;
 mod auth_way;
 mod basic_auth;
@@ -115,8 +116,8 @@ mod web_url;
 mod without_effect;
 
 pub use access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
-pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, ForwardCache};
-pub use auth_way::{AuthWay, RouteAuth};
+pub use auth::{ApiKey, ApiKeys, Auth, ForwardAuth, ForwardCache, Ways};
+pub use auth_way::{Access, AuthWay};
 pub use authorities::Authorities;
 pub use basic_auth::{Basic, PasswordKind, User};
 pub use batch::{BatchEndpoint, ItemOrder, OnError, OtherMethods, ReplyFormat, ReplyMode};

@@ -6,7 +6,6 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth_way::RouteAuth;
 use super::cors::Cors;
 use super::headers::HeadersDocument;
 use super::resolver::{Resolved, Resolver, Seen, all};
@@ -82,8 +81,11 @@ pub(in crate::config) struct RouteDocument {
     /// The largest body of a request or an item. Absent: no limit of its own.
     pub(in crate::config) max_body: Option<ByteSize>,
 
-    /// Who has access, if there is an `auth`: everybody, or only clients of one of its ways. Absent: as `auth` says.
-    pub(in crate::config) auth: Option<At<RouteAuth>>,
+    /// Who has access, if there is an `auth`: everybody (`off`), clients of only one of its ways (`api_keys`, `jwt`, `basic`,
+    /// `forward`), or those of a name in `auth.named`. With `off`, items still come in a batch, whose client has to be known.
+    /// Absent: as `auth` says.
+    #[schemars(example = &"basic")]
+    pub(in crate::config) auth: Option<At<String>>,
 
     /// Web pages of other origins that may use the route. The gateway answers their preflights, and what the service says
     /// of other origins is replaced. Absent: the service decides.

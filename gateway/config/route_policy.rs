@@ -6,14 +6,12 @@
 
 use std::sync::Arc;
 
-use super::auth::Auth;
-use super::auth_way::RouteAuth;
+use super::auth_way::Access;
 use super::cors::Cors;
 use super::resolver::{Resolved, Resolver, all};
 use super::route::RouteDocument;
 use super::timeout::{RouteTimeouts, UpstreamTimeouts};
 use super::upstream::Upstream;
-use super::yaml::diagnostic::quoted;
 use super::yaml::wrappers::At;
 use super::yaml::written::Written;
 use crate::header::changes::HeaderChanges;
@@ -30,7 +28,7 @@ pub struct RoutePolicy {
     /// The time limits; `None`: the upstream's.
     pub timeout: Option<UpstreamTimeouts>,
     /// Who has access; `None`: as `auth` says.
-    pub auth: Option<RouteAuth>,
+    pub auth: Option<Access>,
     /// The pages of other origins that may use it; `None`: its service decides.
     pub cors: Option<Cors>,
 }
@@ -70,30 +68,9 @@ impl Resolver<'_> {
             request_headers,
             response_headers: of_replies?.map(Arc::new),
             timeout,
-            auth: document.auth.as_ref().map(|auth| auth.value),
+            auth: document.auth.as_ref().map(|auth| Access::of(&auth.value)),
             cors: cors.transpose()?,
         })
-    }
-
-    /// Refuses routes that want a way of `auth` that is not there.
-    pub(super) fn ways_of_routes(&mut self, routes: &[At<RouteDocument>], auth: Option<&Resolved<Auth>>) {
-        // Where `auth` is wrong, that has been reported.
-        let Ok(auth) = auth.map(Result::as_ref).transpose() else { return };
-        for wanted in routes.iter().filter_map(|route| route.value.auth.as_ref()) {
-            let Some(way) = wanted.value.only() else {
-                if auth.is_none() {
-                    let message = "`auth: off` does nothing: there is no `auth` at the top";
-                    self.warn(wanted.span, message, "remove it");
-                }
-                continue;
-            };
-            if !auth.is_some_and(|auth| auth.has(way)) {
-                let way = quoted(way.as_str());
-                let message = format!("{way} is not one of `auth`");
-                let _: Resolved<()> =
-                    self.refuse(wanted.span, message, format!("add {way} to `auth` at the top"));
-            }
-        }
     }
 
     /// Warns of keys that are about calls on a route that makes none.

@@ -299,8 +299,7 @@ impl Document {
     /// The names of the upstreams that a route or `auth` leads to.
     fn used_upstreams(&self) -> Vec<&str> {
         let routes = self.routes.iter().filter_map(|route| route.value.upstream.as_ref());
-        let asked = self.auth.as_ref().and_then(|auth| auth.value.forward.as_ref());
-        let asked = asked.map(|forward| &forward.upstream);
+        let asked = self.auth.iter().flat_map(|auth| auth.value.asked()).map(|forward| &forward.upstream);
         routes.chain(asked).map(|name| name.value.as_str()).collect()
     }
 
@@ -353,7 +352,7 @@ impl Resolver<'_> {
         self.deadlines(&document.upstreams, longest, &document.batched_upstreams());
         let limits = self.limits(&document.limits, document.largest_batch());
         let auth = document.auth.as_ref().map(|auth| self.auth(auth));
-        self.ways_of_routes(&document.routes, auth.as_ref());
+        self.access(&document.routes, &document.batch, &document.bulk, auth.as_ref());
         let limited = Limited {
             routes: &document.routes,
             clients: document.clients(),

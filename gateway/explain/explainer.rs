@@ -37,7 +37,7 @@ pub fn explain(mut plan: Plan, form: InputFormat, context: &ExplainContext<'_>) 
         continue_on_error: !execution_policy.stop_on_error,
         concurrency: if execution_policy.sequential { 1 } else { endpoint.concurrency.get() },
         deadline_milliseconds: milliseconds(deadline),
-        auth: limits::ways_in(context.settings.auth.as_ref()),
+        auth: limits::ways_in(context.settings.auth.as_ref(), endpoint),
         ignored_members: texts(&plan.ignored),
         query_is_ignored: match form {
             InputFormat::Batch(_) => endpoint.ignores(*dialect, context.query),
@@ -69,6 +69,7 @@ fn explain_item(
 ) -> ExplainedItem {
     let form = &item.subject.form;
     let route = item.route.and_then(|index| context.settings.routes.get(index));
+    let policy = item.route.and_then(|index| context.settings.policy(index));
     let fate = match &item.step {
         Step::Call(call) => fate_of_call(call, &item.subject.method, context),
         // Shown with its references as written: their values are known only later.
@@ -107,6 +108,7 @@ fn explain_item(
         undo: None,
         condition: None,
         route: route.map(|route| route.name.clone()),
+        access: policy.and_then(|policy| limits::only(policy.auth.as_ref()?)),
         chosen_by: route.map(|route| chosen_by(route, context)).unwrap_or_default(),
         rate_limits,
         ignored_members: texts(&form.ignored),

@@ -23,7 +23,7 @@ pub struct Explanation {
     pub(super) deadline_milliseconds: u64,
     /// The methods that a client can use to authenticate; empty if it need not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) auth: Vec<&'static str>,
+    pub(super) auth: Vec<String>,
     /// Members of the batch that the gateway does not know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored_members: Vec<String>,
@@ -68,6 +68,9 @@ pub(super) struct ExplainedItem {
     /// path without variables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) chosen_by: Vec<String>,
+    /// The only way, or the name of ways, by which the client must have come in; of others, the item is rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access: Option<String>,
     /// The rate limits that it counts towards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) rate_limits: Vec<String>,

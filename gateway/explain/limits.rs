@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Serialize;
 
-use crate::config::{Auth, Retry, Settings, Upstream};
+use crate::config::{Access, Auth, AuthWay, BatchEndpoint, Retry, Settings, Upstream};
 use crate::limiter::{ClientShare, Rate};
 use crate::problem::is_idempotent;
 use crate::route::RouteIndex;
@@ -79,14 +79,21 @@ pub(super) fn rate_limits(settings: &Settings, route: Option<RouteIndex>) -> Vec
     settings.rate_limits.iter().filter(counts).map(|limit| limit.name.to_string()).collect()
 }
 
-/// The methods that a client can use to authenticate; empty if it need not.
-pub(super) fn ways_in(auth: Option<&Auth>) -> Vec<&'static str> {
+/// The ways in which a client can come in, or the one name or way that this endpoint wants; empty if there is no `auth`.
+pub(super) fn ways_in(auth: Option<&Auth>, endpoint: &BatchEndpoint) -> Vec<String> {
     let Some(auth) = auth else { return Vec::new() };
-    let ways = [
-        ("api_keys", auth.api_keys.is_some()),
-        ("jwt", auth.jwt.is_some()),
-        ("basic", auth.basic.is_some()),
-        ("forward", auth.forward.is_some()),
-    ];
-    ways.into_iter().filter(|(_, there)| *there).map(|(way, _)| way).collect()
+    if let Some(wanted) = &endpoint.auth {
+        return only(wanted).into_iter().collect();
+    }
+    let ways = AuthWay::ALL.into_iter().filter(|way| auth.ways.has(*way));
+    ways.map(|way| way.as_str().to_owned()).collect()
+}
+
+/// The one way or name that gives access; `None`: everybody has it.
+pub(super) fn only(wanted: &Access) -> Option<String> {
+    match wanted {
+        Access::Everybody => None,
+        Access::Way(way) => Some(way.as_str().to_owned()),
+        Access::Named(name) => Some(name.to_string()),
+    }
 }

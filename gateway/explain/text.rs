@@ -56,21 +56,27 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// Which route the item meets, why, and who has access to it.
+fn write_route(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
+    let ExplainedItem { route, access, chosen_by, .. } = item;
+    if let Some(route) = route {
+        writeln!(formatter, "   route     {route}")?;
+    }
+    if !chosen_by.is_empty() {
+        writeln!(formatter, "   by        {}", one_line(&chosen_by.join(", "), WIDTH))?;
+    }
+    if let Some(access) = access {
+        writeln!(
+            formatter,
+            "   access    only for clients that authenticate with {access}; of others it is rejected"
+        )?;
+    }
+    Ok(())
+}
+
 fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::Result {
     let ExplainedItem {
-        position,
-        id,
-        method,
-        url,
-        after,
-        follows,
-        undo,
-        condition,
-        route,
-        chosen_by,
-        rate_limits,
-        fate,
-        ..
+        position, id, method, url, after, follows, undo, condition, rate_limits, fate, ..
     } = item;
     let (id, url) = (one_line(id, WIDTH), one_line(url, WIDTH));
     writeln!(formatter, "\n{position}. {id}  {method} {url}")?;
@@ -89,12 +95,7 @@ fn write_item(formatter: &mut fmt::Formatter<'_>, item: &ExplainedItem) -> fmt::
     if let Some(condition) = condition {
         writeln!(formatter, "   if        {}", one_line(condition, WIDTH))?;
     }
-    if let Some(route) = route {
-        writeln!(formatter, "   route     {route}")?;
-    }
-    if !chosen_by.is_empty() {
-        writeln!(formatter, "   by        {}", one_line(&chosen_by.join(", "), WIDTH))?;
-    }
+    write_route(formatter, item)?;
     if !rate_limits.is_empty() {
         writeln!(formatter, "   counts    towards the rate limits {}", rate_limits.join(", "))?;
     }

@@ -29,8 +29,8 @@ impl AuthService for Context {
         self.snapshot.fetched_keys.iter().find(|keys| keys.are_from(source)).map(Arc::clone)
     }
 
-    fn answers(&self) -> Option<&Answers> {
-        self.snapshot.answers.as_deref()
+    fn answers(&self, forward: &ForwardAuth) -> Option<&Answers> {
+        self.snapshot.answers.iter().find(|answers| answers.are_of(forward)).map(Arc::as_ref)
     }
 
     async fn ask(&self, forward: &ForwardAuth, question: Question) -> Option<UpstreamReply> {

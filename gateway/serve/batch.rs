@@ -72,7 +72,8 @@ async fn run<'gateway>(
     record.format = request.input.as_str();
     let runner = Runner::new(&request, &snapshot)?;
     if request.preferences.explain {
-        let plan = request.plan_to_explain(&snapshot.settings, entry, &mut record.phases)?;
+        let mut plan = request.plan_to_explain(&snapshot.settings, entry, &mut record.phases)?;
+        check_routes(&mut plan.items, &snapshot.settings.policies, &request.caller.identity);
         record.end = BatchEnd::Explained;
         return Ok(Handled::Reply(explained(runner, plan)));
     }

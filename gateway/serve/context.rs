@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
 use crate::batch::{AdmissionRefusal, ItemResult};
 use crate::clock::Stopwatch;
-use crate::config::{BatchEndpoint, RouteAuth};
+use crate::config::{Access, BatchEndpoint};
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
@@ -165,9 +165,10 @@ impl Context {
             return Err(AdmissionRefusal::Loop { passed });
         }
         let Some(auth) = &settings.auth else { return Ok(()) };
-        let wanted = target.policy(settings).and_then(|policy| policy.auth);
+        let of_route = target.policy(settings).and_then(|policy| policy.auth.as_ref());
+        let wanted = of_route.or_else(|| target.entry_point()?.endpoint.auth.as_ref());
         let is_open = |path| match wanted {
-            Some(wanted) => wanted.only().is_none(),
+            Some(wanted) => *wanted == Access::Everybody,
             None => !auth.covers(path),
         };
         if let Protection::ByPath(path) = protection
@@ -175,8 +176,7 @@ impl Context {
         {
             return Ok(());
         }
-        let only = wanted.and_then(RouteAuth::only);
-        let identity = authenticate(auth, only, &self.caller, request, self).await?;
+        let identity = authenticate(auth, wanted, &self.caller, request, self).await?;
         Arc::make_mut(&mut self.caller).authenticated(identity);
         Ok(())
     }

@@ -194,7 +194,7 @@ fn is_open_in_one_reading(
     index: RouteIndex,
     facts: &RequestFacts<'_>,
 ) -> bool {
-    let auth_of = |index: RouteIndex| settings.policy(index).and_then(|policy| policy.auth);
+    let auth_of = |index: RouteIndex| settings.policy(index).and_then(|policy| policy.auth.as_ref());
     let leads_elsewhere = |read: &CanonicalPath| {
         settings.routes.find(read, facts).is_some_and(|(other, _)| auth_of(other) != auth_of(index))
     };

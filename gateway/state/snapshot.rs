@@ -23,8 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) limiters: Vec<Arc<Limiter>>,
     /// The keys of issuers that have them at a url.
     pub(crate) fetched_keys: Vec<Arc<FetchedKeys>>,
-    /// What the service that knows clients has answered.
-    pub(crate) answers: Option<Arc<Answers>>,
+    /// What the services that know clients have answered.
+    pub(crate) answers: Vec<Arc<Answers>>,
     listeners: Vec<Arc<ServedListener>>,
 }
 
@@ -69,8 +69,8 @@ impl Snapshot {
         let limiters = Limiter::all(&settings.rate_limits, metrics, limiters);
         let fetched_keys = before.map_or(&[][..], |before| &before.fetched_keys);
         let fetched_keys = FetchedKeys::all(settings.auth.as_ref(), &metrics.authentication, fetched_keys);
-        let answers = before.and_then(|before| before.answers.as_ref());
-        let answers = Answers::of(settings.auth.as_ref(), &metrics.authentication, answers);
+        let answers = before.map_or(&[][..], |before| &before.answers);
+        let answers = Answers::all(settings.auth.as_ref(), &metrics.authentication, answers);
         Ok(Self { settings, upstreams, connections, limiters, fetched_keys, answers, listeners })
     }
 

@@ -70,12 +70,13 @@ impl AuthenticationMetrics {
     /// Starts the series of a configuration at zero.
     pub(super) fn prepare(&self, settings: &Settings) {
         let Some(auth) = &settings.auth else { return };
-        if auth.basic.is_some() {
+        if auth.all_ways().any(|ways| ways.basic.is_some()) {
             for result in PasswordResult::ALL {
                 self.passwords.with_label_values(&[result.as_str()]);
             }
         }
-        if auth.forward.as_ref().is_some_and(|forward| forward.cache.is_some()) {
+        let mut asked = auth.all_ways().filter_map(|ways| ways.forward.as_ref());
+        if asked.any(|forward| forward.cache.is_some()) {
             for source in AnswerSource::ALL {
                 self.answers.with_label_values(&[source.as_str()]);
             }
