@@ -292,8 +292,10 @@ impl Connection {
             if let Some(start) = memchr::memmem::find(&self.unread, pattern) {
                 return self.unread.drain(..start + pattern.len()).collect();
             }
-            let what = String::from_utf8_lossy(&self.unread).into_owned();
-            assert!(self.read_more(), "the connection ended before {pattern:?}, after {what:?}");
+            if !self.read_more() {
+                let what = String::from_utf8_lossy(&self.unread);
+                panic!("the connection ended before {pattern:?}, after {what:?}");
+            }
         }
     }
 
