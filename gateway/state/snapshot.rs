@@ -93,7 +93,10 @@ impl Snapshot {
         let upstreams = upstreams.collect();
         metrics.prepare(&settings);
         let (connections, limiters) = (Arc::clone(&self.connections), self.limiters.clone());
-        Ok(Self { settings, upstreams, connections, limiters, listeners })
+        let authentication = &metrics.authentication;
+        let fetched_keys = FetchedKeys::all(settings.auth.as_ref(), authentication, &self.fetched_keys);
+        let answers = Answers::all(settings.auth.as_ref(), authentication, &self.answers);
+        Ok(Self { settings, upstreams, connections, limiters, fetched_keys, answers, listeners })
     }
 
     /// The listener whose socket was bound for this address.

@@ -33,18 +33,19 @@ pub fn describe(settings: &Settings, server: &str) -> Document {
     let mut names = Names::default();
     let mut paths = Map::new();
     for endpoint in &settings.batch {
-        paths.insert(
-            endpoint.path.as_str().to_owned(),
-            endpoint::path(settings, endpoint, &content, &mut names),
-        );
+        let mut path = endpoint::path(settings, endpoint, &content, &mut names);
+        security.say(&mut path, endpoint.auth.as_ref());
+        paths.insert(endpoint.path.as_str().to_owned(), path);
     }
     for route in &settings.bulk {
-        paths.insert(route.endpoint.path.as_str().to_owned(), bulk::path(settings, route, &mut names));
+        let mut path = bulk::path(settings, route, &mut names);
+        security.say(&mut path, route.endpoint.auth.as_ref());
+        paths.insert(route.endpoint.path.as_str().to_owned(), path);
     }
     let mut components =
         json!({ "schemas": schemas(settings), "responses": responses(settings), "headers": headers() });
     if let (Some(members), false) = (components.as_object_mut(), security.schemes.is_empty()) {
-        members.insert("securitySchemes".to_owned(), security.schemes.into());
+        members.insert("securitySchemes".to_owned(), security.schemes.clone().into());
     }
     Document {
         openapi: "3.1.1",
@@ -54,7 +55,7 @@ pub fn describe(settings: &Settings, server: &str) -> Document {
             "description": "The batch endpoints and the bulk routes of a gateway. What is behind its routes is described by their services.",
         }),
         servers: json!([{ "url": server }]),
-        security: security.alternatives,
+        security: security.alternatives(None),
         paths,
         components,
     }
