@@ -62,8 +62,8 @@ fn pipelined() -> String {
              4\r\nbody\r\n0\r\n{more}\r\n"
         )
     };
-    let trailers: String = SAID.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    [request(&trailers), request("X-Sum: 8\r\n"), request("")].concat()
+    let trailers: Vec<_> = SAID.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    [request(&trailers.concat()), request("X-Sum: 8\r\n"), request("")].concat()
 }
 
 fn call() -> Call {

@@ -128,7 +128,7 @@ fn a_websocket_that_nobody_reads_holds_up_its_service_and_no_neighbour() {
         }
         connection.write(switching(&head))?;
         for _ in 0..PIECES {
-            connection.write([b'x'; 100_000])?;
+            connection.write(vec![b'x'; 100_000])?;
             let _ = written.send(());
         }
         connection.close_lingering()

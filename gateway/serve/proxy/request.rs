@@ -204,6 +204,7 @@ fn set_configured(edits: &mut Edits, fields: &HeaderMap, job: Job<'_>) {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
 fn internal(what: &'static str) -> Box<Error> {
     Error::explain(ErrorType::InternalError, what)
 }

@@ -144,6 +144,7 @@ fn made_of(head: &ReplyHead<'_>, bytes: &Bytes) -> pingora::Result<ResponseHeade
     Ok(made)
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
 fn no_head(reason: NoHead) -> Box<Error> {
     match reason {
         NoHead::Malformed(fault) => malformed(fault),
@@ -152,6 +153,7 @@ fn no_head(reason: NoHead) -> Box<Error> {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
 fn malformed(fault: Fault) -> Box<Error> {
     Error::because(
         ErrorType::InvalidHTTPHeader,
@@ -160,6 +162,7 @@ fn malformed(fault: Fault) -> Box<Error> {
     )
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "pingora's results have it so")]
 fn lost(error: std::io::Error) -> Box<Error> {
     Error::because(ErrorType::ReadError, "a reply", error)
 }
