@@ -55,6 +55,16 @@ pub(super) fn may_read(request: &Request<Bytes>) -> Result<(), Refusal> {
     if is_ours { Ok(()) } else { Err(NAME) }
 }
 
+/// Whether what everybody may read is shown: to programs always, to a browser as what only operators should see.
+///
+/// # Errors
+/// The Host is a name that anybody could have made to point here, and a page may be behind it.
+pub(super) fn may_look(request: &Request<Bytes>) -> Result<(), Refusal> {
+    let agent = request.headers().get(header::USER_AGENT);
+    let is_browser = agent.is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
+    if is_browser || is_of_page(request.headers()) { may_read(request) } else { Ok(()) }
+}
+
 /// Whether a request may change something. A page must be the console.
 ///
 /// # Errors
@@ -142,6 +152,22 @@ mod tests {
             assert_eq!(may_write(&request, Some(&token)), expected, "{peer} {fields:?}");
             let without = if peer == "10.0.0.1" && expected != Err(FOREIGN) { Err(REMOTE) } else { expected };
             assert_eq!(may_write(&request, None), without, "{peer} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_foreign_name_sees_nothing_and_programs_see_what_they_ask_for() {
+        let (foreign, own) = (["Host", "evil.example:9901"], ["Host", "127.0.0.1:9901"]);
+        let browser = ["User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"];
+        for (fields, expected) in [
+            (&[foreign][..], Ok(())),
+            (&[foreign, ["User-Agent", "curl/8.5.0"]], Ok(())),
+            (&[foreign, browser], Err(NAME)),
+            (&[foreign, ["Sec-Fetch-Site", "same-origin"]], Err(NAME)),
+            (&[foreign, ["Origin", "http://evil.example:9901"]], Err(NAME)),
+            (&[own, browser], Ok(())),
+        ] {
+            assert_eq!(may_look(&request("10.0.0.1", fields)), expected, "{fields:?}");
         }
     }
 

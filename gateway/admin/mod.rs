@@ -94,6 +94,9 @@ impl Admin {
 
     /// What one may ask for with GET.
     fn document(&self, path: &str, request: &Request<Bytes>) -> Response<Bytes> {
+        if let (Err(refusal), "/targets" | "/config") = (guard::may_look(request), path) {
+            return refused(refusal);
+        }
         match path {
             "/" => reply(StatusCode::OK, TEXT, INDEX),
             "/metrics" => metrics::answer(&self.0, request.headers()),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ring::digest::{SHA256, digest};
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 
@@ -31,6 +32,9 @@ impl Default for ConsoleSettings {
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminToken([u8; 32]);
 
+/// The fewest characters of a secret.
+const LEAST: usize = 16;
+
 /// What is shown in its place: long enough to be loaded again.
 const STARS: &str = "****************";
 
@@ -56,7 +60,14 @@ impl fmt::Debug for AdminToken {
 
 impl<'de> Deserialize<'de> for AdminToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|secret| Self::new(&secret))
+        let secret = String::deserialize(deserializer)?;
+        if secret.chars().count() < LEAST {
+            // What a variable of the environment brings is not seen by the schema; an empty one would let everybody in.
+            return Err(D::Error::custom(format_args!(
+                "a secret of at least {LEAST} characters is expected"
+            )));
+        }
+        Ok(Self::new(&secret))
     }
 }
 
@@ -77,5 +88,18 @@ mod tests {
         assert!(!token.is("a secret of operator") && !token.is(""));
         assert_eq!(format!("{token:?}"), STARS);
         assert_eq!(serde_json::to_string(&token).unwrap(), format!("\"{STARS}\""));
+    }
+
+    #[test]
+    fn a_secret_that_is_soon_guessed_is_no_token() {
+        for (secret, is_fine) in
+            [("", false), (" ", false), ("fifteen letters", false), ("sixteen letters!", true)]
+        {
+            assert_eq!(
+                serde_json::from_str::<AdminToken>(&format!("\"{secret}\"")).is_ok(),
+                is_fine,
+                "{secret}"
+            );
+        }
     }
 }

@@ -7,7 +7,9 @@ use crate::limiter::{LongLivedFull, QueueFull};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
     /// The upstream has no target now: its name resolves to nothing.
-    #[error("the upstream has no target to call: its name leads to no address")]
+    #[error(
+        "the upstream has no target to call: its name leads to no address, or all of them were taken out"
+    )]
     NoTarget,
     /// Too many flows wait for the upstream already (`queue`).
     #[error(

@@ -123,7 +123,7 @@ fn http2(gateway: &Gateway) -> Connection {
 fn send_cheaply(gateway: &Gateway, what: &str, request: &Request) -> Reply {
     let stopwatch = Stopwatch::start();
     let reply = gateway.send(request);
-    assert!(stopwatch.elapsed() < Duration::from_secs(3), "{what}: {:?}", stopwatch.elapsed());
+    assert!(stopwatch.elapsed() < Duration::from_secs(10), "{what}: {:?}", stopwatch.elapsed());
     let peak = gateway.process().peak_memory();
     assert!(peak < 250 << 20, "{what}: {} MiB", peak >> 20);
     reply

@@ -35,7 +35,7 @@ fn the_package_is_installed_started_upgraded_and_removed() {
         program(needed);
     }
     let mut install = Command::new("timeout");
-    install.args(["60", "unshare", "--mount", "--net"]).arg(test_file("deploy/install.sh")).arg(package);
+    install.args(["180", "unshare", "--mount", "--net"]).arg(test_file("deploy/install.sh")).arg(package);
     let said = succeed(&mut install);
     assert!(said.ends_with("install.sh: done\n"), "{said}");
 }
