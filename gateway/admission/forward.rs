@@ -89,7 +89,8 @@ fn judge(
     match answer.status {
         status if status.is_success() => Ok(identity(forward, head, &answer.headers)),
         StatusCode::UNAUTHORIZED => {
-            let own = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+            let own = joined(&answer.headers, &header::WWW_AUTHENTICATE);
+            let own = own.as_ref().and_then(|value| value.to_str().ok());
             let challenge = own.unwrap_or(challenge).to_owned();
             Err(AdmissionRefusal::Unauthenticated { problem: "the credential is not accepted", challenge })
         }
@@ -137,8 +138,38 @@ fn identity(forward: &ForwardAuth, head: &Parts, answer: &HeaderMap) -> Identity
     }
 }
 
-/// The first value of each of these fields.
+/// These fields, each with all its values. The service must judge what the others get, not a part of it.
 fn fields(headers: &HeaderMap, names: &[HeaderName]) -> Fields {
-    let found = names.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
-    found.collect()
+    names.iter().filter_map(|name| Some((name.clone(), joined(headers, name)?))).collect()
+}
+
+/// All values of a field as one (RFC 9110 §5.3; RFC 9113 §8.2.3: clients split Cookie); `None` if there are none.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    let between: &[u8] = if *name == header::COOKIE { b"; " } else { b", " };
+    if values.is_empty() { None } else { HeaderValue::from_bytes(&values.join(between)).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_asked_about_all_values_of_a_field() {
+        let fields =
+            [("cookie", "a=1"), ("x-thing", "good"), ("cookie", "b=2"), ("x-thing", "evil"), ("x-one", "1")];
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        for (name, expected) in [
+            ("cookie", Some("a=1; b=2")),
+            ("x-thing", Some("good, evil")),
+            ("x-one", Some("1")),
+            ("x-none", None),
+        ] {
+            let joined = joined(&headers, &HeaderName::from_static(name));
+            assert_eq!(joined.as_ref().map(|value| value.to_str().unwrap()), expected, "{name}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub(crate) fn check_routes(items: &mut [PlannedItem], policies: &[RoutePolicy], 
         let wanted = policy.and_then(|policy| policy.auth.as_ref());
         let is_known = wanted.is_none_or(|wanted| has_access(wanted, identity));
         if !is_known && !matches!(item.step, Step::Rejected(_)) {
-            item.step = Step::Rejected(ItemRejection::NotAdmitted(AdmissionRefusal::Forbidden));
+            item.step = Step::Rejected(ItemRejection::NotAdmitted(AdmissionRefusal::OtherCredential));
         }
     }
 }

@@ -27,6 +27,11 @@ pub enum AdmissionRefusal {
     /// The client is known and has no access.
     #[error("the authentication service refused this client (auth.forward)")]
     Forbidden,
+    /// The client is known by another credential than the route wants.
+    #[error(
+        "the route of this item wants another credential than the one that came with the batch (routes.auth)"
+    )]
+    OtherCredential,
     /// It is not known now whether the client has access.
     #[error("{problem}")]
     AuthenticationUnavailable {

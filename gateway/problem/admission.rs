@@ -17,6 +17,7 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
         AdmissionRefusal::Unauthenticated { .. }
         | AdmissionRefusal::OverBurst { .. }
         | AdmissionRefusal::Forbidden
+        | AdmissionRefusal::OtherCredential
         | AdmissionRefusal::Loop { .. } => None,
     };
     let outcome = if retry_after.is_some() { OutcomeKind::NotSent } else { OutcomeKind::Rejected };
@@ -36,7 +37,7 @@ pub(super) const fn row(refusal: &AdmissionRefusal) -> Row {
     match refusal {
         AdmissionRefusal::RateLimited { .. } => table::RATE_LIMITED,
         AdmissionRefusal::Unauthenticated { .. } => table::UNAUTHENTICATED,
-        AdmissionRefusal::Forbidden => table::CLIENT_FORBIDDEN,
+        AdmissionRefusal::Forbidden | AdmissionRefusal::OtherCredential => table::CLIENT_FORBIDDEN,
         AdmissionRefusal::WrongPasswords { .. } => table::WRONG_PASSWORDS,
         AdmissionRefusal::AuthenticationUnavailable { .. } => table::AUTHENTICATION_UNAVAILABLE,
         AdmissionRefusal::Loop { .. } => table::LOOP_DETECTED,

@@ -270,8 +270,10 @@ fn who_is_not_let_in_learns_how_to_come_in() {
     let error_reply = of_admission(&unauthenticated());
     assert_eq!(line(&error_reply), "401 unauthenticated http_request_denied rejected");
     assert_eq!(error_reply.challenge.as_deref(), Some("Bearer"));
-    let forbidden = of_admission(&AdmissionRefusal::Forbidden);
-    assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected");
+    for refusal in [AdmissionRefusal::Forbidden, AdmissionRefusal::OtherCredential] {
+        let forbidden = of_admission(&refusal);
+        assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected", "{refusal}");
+    }
     let circling = of_admission(&AdmissionRefusal::Loop { passed: 5 });
     assert_eq!(line(&circling), "508 loop_detected proxy_loop_detected rejected");
     let unavailable = of_admission(&AdmissionRefusal::AuthenticationUnavailable { problem: "no answer" });
