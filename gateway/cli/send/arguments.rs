@@ -146,6 +146,11 @@ impl Plan {
     pub(super) fn unreadable(&self, error: &std::io::Error) -> clap::Error {
         usage(&format!("{} can't be read: {error}", self.file.display()))
     }
+
+    pub(super) fn results_are_input(&self) -> clap::Error {
+        let file = self.file.display();
+        usage(&format!("--results leads to {file}, the file to send; results would destroy it: give another file"))
+    }
 }
 
 fn usage(message: &str) -> clap::Error {
