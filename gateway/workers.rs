@@ -16,9 +16,13 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+/// How long the timer lasts that always runs.
+const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// The place of this thread; 0 for all threads that are not workers.
@@ -76,14 +80,27 @@ impl Worker {
         let (end, ended) = oneshot::channel::<()>();
         thread::Builder::new().name(format!("worker-{place}")).spawn(move || {
             PLACE.set(place);
-            // Nothing is ever sent: it ends with an error, when the sender is dropped.
-            let _ = runtime.block_on(ended);
+            runtime.block_on(async {
+                tokio::select! {
+                    // Nothing is ever sent: it ends with an error, when the sender is dropped.
+                    _ = ended => {}
+                    () = tick() => {}
+                }
+            });
         })?;
         Ok(Self { runtime: handle, task: Arc::new(()), _end: end })
     }
 
     fn tasks(&self) -> usize {
         Arc::strong_count(&self.task)
+    }
+}
+
+/// Keeps a timer of this runtime running. Whenever a timer is set that ends before all others, tokio wakes its own thread by a
+/// write to the kernel. Each request sets timers that last for seconds: beside this one they are never the first.
+async fn tick() {
+    loop {
+        tokio::time::sleep(TICK).await;
     }
 }
 

@@ -229,6 +229,24 @@ fn a_wrong_command_line_sends_nothing() {
 }
 
 #[test]
+fn a_results_file_is_not_destroyed() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::before(&upstream);
+    let line = "{\"method\":\"GET\",\"url\":\"/a\"}\n";
+    let sent = Sent::new("items.ndjson", line);
+    std::os::unix::fs::symlink(&sent.file, &sent.results).unwrap();
+    let output = sent.to(&url(&gateway), &[]);
+    assert_eq!(code(&output), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("the file to send"), "{}", text(&output));
+    assert_eq!(fs::read_to_string(&sent.file).unwrap(), line);
+    assert!(upstream.requests().is_empty());
+    let unreadable = Sent::new("items.ndjson", "{oops\n");
+    fs::write(&unreadable.results, "an earlier run").unwrap();
+    assert_eq!(code(&unreadable.to(&url(&gateway), &[])), Some(1));
+    assert_eq!(fs::read_to_string(&unreadable.results).unwrap(), "an earlier run");
+}
+
+#[test]
 fn a_gateway_with_tls_has_to_be_the_right_one() {
     let certificate = Certificate::for_loopback();
     let upstream = Upstream::start();

@@ -27,6 +27,16 @@ impl Session {
         !matches!(self.compression, ReplyCompression::Off)
     }
 
+    /// Lets the head that is written next wait for the first piece of the body, which follows at once.
+    pub(crate) fn hold_head(&self) {
+        // An encoder may keep the piece back.
+        if !self.may_compress()
+            && let Some(connection) = self.connection()
+        {
+            connection.buffer_until_flush();
+        }
+    }
+
     /// Has the head of the final reply changed before it is written.
     pub(crate) fn change_reply(&mut self, changes: &Arc<HeaderChanges>, variables: Variables<'_>) {
         self.changes = Some(Box::new(ReplyChanges::new(changes, variables)));

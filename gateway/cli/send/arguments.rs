@@ -129,8 +129,7 @@ impl SendArguments {
     fn template(&self) -> Option<Template> {
         let (method, path) = (self.method.clone()?, self.path.clone()?);
         let body = match &self.body {
-            Some(columns) if columns.iter().all(String::is_empty) => Body::None,
-            Some(columns) => Body::Columns(columns.clone()),
+            Some(columns) => body_of(columns),
             None if known_method(&method)
                 .is_some_and(|method| is_safe(&method) || method == http::Method::DELETE) =>
             {
@@ -142,9 +141,23 @@ impl SendArguments {
     }
 }
 
+/// The names between the commas, without the blanks around them.
+fn body_of(columns: &[String]) -> Body {
+    let names = columns.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    if names.is_empty() { Body::None } else { Body::Columns(names) }
+}
+
 impl Plan {
     pub(super) fn unreadable(&self, error: &std::io::Error) -> clap::Error {
         usage(&format!("{} can't be read: {error}", self.file.display()))
+    }
+
+    pub(super) fn results_are_input(&self) -> clap::Error {
+        let file = self.file.display();
+        usage(&format!(
+            "--results leads to {file}, the file to send; results would destroy it: give another file"
+        ))
     }
 }
 
@@ -203,6 +216,13 @@ mod tests {
         for text in ["h:80", "ftp://h", "http://h/batch", "http://u:p@h", "http://", ""] {
             assert!(gateway(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn blanks_around_columns_do_not_count() {
+        let body = |columns: [&str; 2]| body_of(&columns.map(str::to_owned));
+        assert_eq!(body(["status", " note "]), Body::Columns(vec!["status".to_owned(), "note".to_owned()]));
+        assert_eq!(body(["", " "]), Body::None);
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub(super) fn batch_of(items: &[Item]) -> String {
     format!("{{\"requests\":[{}]}}", items.join(","))
 }
 
+/// A batch.
+#[derive(Deserialize)]
+struct Requests<'a> {
+    #[serde(borrow)]
+    requests: Vec<&'a RawValue>,
+}
+
 /// The reply to a batch.
 #[derive(Debug, Deserialize)]
 pub(super) struct Reply {
@@ -48,11 +55,14 @@ pub(super) struct Reply {
     pub(super) responses: Vec<Members>,
 }
 
-/// How many items of a reply failed, and how many there are; `None` if it is not such a reply.
-pub(super) fn failures_in(reply: &[u8]) -> Option<(u64, u64)> {
+/// How many items of a batch failed, and how many it has; `None` if the reply is not that of a batch. An item without a result has
+/// failed, if the batch is JSON and so tells how many items it has.
+pub(super) fn failures_in(batch: &[u8], reply: &[u8]) -> Option<(u64, u64)> {
+    let requests = serde_json::from_slice::<Requests<'_>>(batch).map_or(0, |batch| batch.requests.len());
     let Reply { responses } = serde_json::from_slice(reply).ok()?;
     let failed = responses.iter().filter(|result| is_failure(result)).count();
-    Some((failed as u64, responses.len() as u64))
+    let missing = requests.saturating_sub(responses.len());
+    Some(((failed + missing) as u64, (responses.len() + missing) as u64))
 }
 
 /// What became of an item.
@@ -66,23 +76,26 @@ pub(super) struct ItemResult {
     attempts: u32,
     #[serde(flatten)]
     result: Members,
+    /// Whether the batch was refused or lost: its status is not the item's, and never a success.
+    #[serde(skip)]
+    has_no_reply: bool,
 }
 
 impl ItemResult {
     pub(super) fn new(item: Item, attempts: u32, mut result: Members) -> Self {
         result.remove("id");
-        Self { number: item.number, id: item.id, attempts, result }
+        Self { number: item.number, id: item.id, attempts, result, has_no_reply: false }
     }
 
     /// The result of an item whose batch has no result.
     pub(super) fn without_reply(item: Item, attempts: u32, status: Option<u16>, problem: &str) -> Self {
         let members = [("status", to_raw_value(&status)), ("problem", to_raw_value(problem))];
         let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.ok()?)));
-        Self::new(item, attempts, members.collect())
+        Self { has_no_reply: true, ..Self::new(item, attempts, members.collect()) }
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        is_failure(&self.result)
+        self.has_no_reply || is_failure(&self.result)
     }
 }
 
@@ -122,9 +135,24 @@ mod tests {
     }
 
     #[test]
+    fn an_item_without_a_result_has_failed() {
+        let reply = br#"{"responses":[{"id":"1","status":200}]}"#;
+        for (batch, expected) in [
+            (&br#"{"requests":[{"url":"/a"}]}"#[..], (0, 1)),
+            (br#"{"requests":[{"url":"/a"},{"url":"/b"},{"url":"/c"}]}"#, (2, 3)),
+            (b"<batch/>", (0, 1)),
+        ] {
+            assert_eq!(failures_in(batch, reply), Some(expected));
+        }
+        assert_eq!(failures_in(b"{}", b"[]"), None);
+    }
+
+    #[test]
     fn an_item_without_a_status_has_failed() {
         let item = Item::new(1, Members::new()).unwrap();
-        assert!(ItemResult::without_reply(item.clone(), 1, None, "x").has_failed());
+        for status in [None, Some(302), Some(200)] {
+            assert!(ItemResult::without_reply(item.clone(), 1, status, "x").has_failed(), "{status:?}");
+        }
         for (result, failed) in [(r#"{"status":"200"}"#, false), (r#"{"status":399}"#, false), ("{}", true)] {
             assert_eq!(ItemResult::new(item.clone(), 1, members(result)).has_failed(), failed, "{result}");
         }

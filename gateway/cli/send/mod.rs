@@ -9,6 +9,7 @@ mod input;
 mod item;
 mod progress;
 mod records;
+mod results;
 mod sender;
 mod whole;
 
@@ -16,7 +17,9 @@ pub(super) use arguments::SendArguments;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,12 +48,15 @@ fn plan_and_send(arguments: SendArguments) -> Result<(), SendError> {
     let plan = arguments.plan()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let file = open(&plan.file).map_err(|error| plan.unreadable(&error))?;
-    let results = results_to(plan.results.as_deref()).map_err(SendError::Results)?;
+    if plan.results.as_deref().is_some_and(|results| file.is_at(results)) {
+        return Err(plan.results_are_input().into());
+    }
+    let results = results::open(plan.results.as_deref()).map_err(SendError::Results)?;
     runtime.block_on(send(plan, file, results))
 }
 
 async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), SendError> {
-    let Source { input, length, read } = file;
+    let Source { input, length, read, identity: _ } = file;
     let input = BufReader::new(input);
     let items = match plan.form {
         Form::Batch(content_type) => return whole::send(&plan.sender, input, &content_type, results).await,
@@ -68,6 +74,8 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
     let sent = sending.send(batches, plan.concurrency).await;
     sending.progress.end();
     sent?;
+    // A file without records has no results: those of an earlier run go.
+    sending.results.flush().map_err(SendError::Results)?;
     let counts = sending.progress.counts;
     if counts.failed > 0 {
         return Err(SendError::Failed { failed: counts.failed, items: counts.items });
@@ -165,19 +173,32 @@ struct Source {
     input: Box<dyn Read + Send>,
     length: Option<u64>,
     read: Arc<AtomicU64>,
+    /// The device and the number of the file, unless it is a pipe or the like.
+    identity: Option<(u64, u64)>,
+}
+
+impl Source {
+    /// Whether this path leads to the same file, by a link or otherwise.
+    fn is_at(&self, path: &Path) -> bool {
+        let found = std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        self.identity.is_some_and(|identity| found == Some(identity))
+    }
 }
 
 fn open(path: &Path) -> io::Result<Source> {
     let read = Arc::new(AtomicU64::new(0));
-    let (input, length): (Box<dyn Read + Send>, _) = if path.as_os_str() == "-" {
-        (Box::new(io::stdin()), None)
+    let (input, metadata): (Box<dyn Read + Send>, _) = if path.as_os_str() == "-" {
+        let metadata = File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()?;
+        (Box::new(io::stdin()), metadata)
     } else {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        (Box::new(file), metadata.is_file().then_some(metadata.len()))
+        (Box::new(file), metadata)
     };
     let input = Box::new(Counted { input, read: Arc::clone(&read) });
-    Ok(Source { input, length, read })
+    let length = metadata.is_file().then_some(metadata.len());
+    let identity = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
+    Ok(Source { input, length, read, identity })
 }
 
 /// Counts the bytes that are read.
@@ -191,12 +212,5 @@ impl Read for Counted {
         let read = self.input.read(buffer)?;
         self.read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
-    }
-}
-
-fn results_to(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
-    match path {
-        Some(path) => Ok(Box::new(BufWriter::new(File::create(path)?))),
-        None => Ok(Box::new(BufWriter::new(io::stdout()))),
     }
 }

@@ -35,8 +35,8 @@ pub(super) enum Body {
 pub(super) enum RecordError {
     #[error("has no `{0}`, which the path needs")]
     NoColumn(String),
-    #[error("has a list or an object as `{0}`, which the path needs as a text or a number")]
-    NotAText(String),
+    #[error("has {1} as `{0}`; the path needs a text or a number")]
+    NotAText(String, &'static str),
     #[error("can't be written as JSON")]
     Json,
 }
@@ -79,19 +79,28 @@ fn filled(template: &UrlTemplate, record: &[(String, Box<RawValue>)]) -> Result<
         let found = record.iter().find(|(column, _)| **column == **name);
         let value =
             found.map(|(_, value)| value.get()).ok_or_else(|| RecordError::NoColumn(name.to_string()))?;
-        text_of(value).ok_or_else(|| RecordError::NotAText(name.to_string()))
+        text_of(value).map_err(|what| RecordError::NotAText(name.to_string(), what))
     });
     let values = values.collect::<Result<Vec<_>, _>>()?;
     let values: Vec<_> = values.iter().map(String::as_str).collect();
     Ok(template.expand(&values))
 }
 
-/// The text of a JSON string or number.
-fn text_of(json: &str) -> Option<String> {
-    if json.starts_with('"') {
-        return serde_json::from_str::<String>(json).ok().filter(|text| !text.is_empty());
+/// The text of a JSON string or number, or what it is instead.
+fn text_of(json: &str) -> Result<String, &'static str> {
+    match json.as_bytes().first() {
+        Some(b'"') => match serde_json::from_str::<String>(json) {
+            Ok(text) if text.is_empty() => Err("an empty text"),
+            Ok(text) => Ok(text),
+            Err(_) => Err("a text that is not Unicode"),
+        },
+        Some(b'[') => Err("a list"),
+        Some(b'{') => Err("an object"),
+        Some(b'n') => Err("`null`"),
+        Some(b't') => Err("`true`"),
+        Some(b'f') => Err("`false`"),
+        Some(_) | None => Ok(json.to_owned()),
     }
-    json.starts_with(|first: char| first.is_ascii_digit() || first == '-').then(|| json.to_owned())
 }
 
 #[cfg(test)]
@@ -135,12 +144,16 @@ mod tests {
     #[test]
     fn a_record_without_the_value_is_refused() {
         let template = template("/o/{id}", Body::All);
-        for (json, error) in [
-            ("[1]", RecordError::NotAText("id".to_owned())),
-            ("\"\"", RecordError::NotAText("id".to_owned())),
-            ("null", RecordError::NotAText("id".to_owned())),
+        for (json, what) in [
+            ("[1]", "a list"),
+            ("{}", "an object"),
+            ("\"\"", "an empty text"),
+            ("null", "`null`"),
+            ("true", "`true`"),
+            ("false", "`false`"),
         ] {
-            assert_eq!(template.item(1, &record(&[("id", json)])).unwrap_err(), error);
+            let error = template.item(1, &record(&[("id", json)])).unwrap_err();
+            assert_eq!(error, RecordError::NotAText("id".to_owned(), what), "{json}");
         }
         assert_eq!(template.item(1, &record(&[])).unwrap_err(), RecordError::NoColumn("id".to_owned()));
     }

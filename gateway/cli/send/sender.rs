@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 
 use super::item::{Item, ItemResult, Members, Reply, batch_of, is_retryable};
@@ -168,8 +168,19 @@ fn keep_retryable(
 
 impl Refusal {
     pub(super) fn from_reply(reply: &Response<Bytes>) -> Self {
+        let status = reply.status();
+        let mut problem = format!("the batch was refused with {status}");
+        let location = reply.headers().get(LOCATION).filter(|_| status.is_redirection());
+        if let Some(location) = location {
+            let location = one_line(&String::from_utf8_lossy(location.as_bytes()), SHOWN);
+            problem = format!("{problem}, Location: {location}; --url and --endpoint say where batches go");
+        }
         let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
-        Self { status: Some(reply.status().as_u16()), problem: format!("the batch was refused: {text}") }
+        if !text.is_empty() {
+            problem.push_str(": ");
+            problem.push_str(&text);
+        }
+        Self { status: Some(status.as_u16()), problem }
     }
 }
 
@@ -211,6 +222,17 @@ mod tests {
     fn pauses_grow_and_have_an_end() {
         let pauses = [1, 2, 3, 60].map(|attempt| pause_before(attempt).as_millis());
         assert_eq!(pauses, [500, 1000, 2000, 60_000]);
+    }
+
+    #[test]
+    fn a_refusal_names_the_status() {
+        let problem = |status: u16, body: &'static str| {
+            let reply = Response::builder().status(status).header(LOCATION, "/new").body(Bytes::from(body));
+            Refusal::from_reply(&reply.unwrap()).problem
+        };
+        let moved = "the batch was refused with 301 Moved Permanently, Location: /new; --url and --endpoint say where batches go";
+        assert_eq!(problem(301, ""), moved);
+        assert_eq!(problem(413, "too\nlarge"), "the batch was refused with 413 Payload Too Large: too large");
     }
 
     #[test]

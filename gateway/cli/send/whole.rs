@@ -43,7 +43,7 @@ pub(super) async fn send(
     }
     let written = results.write_all(&reply).and_then(|()| results.write_all(b"\n"));
     written.and_then(|()| results.flush()).map_err(SendError::Results)?;
-    let (failed, items) = failures_in(&reply).ok_or_else(|| {
+    let (failed, items) = failures_in(&body, &reply).ok_or_else(|| {
         SendError::Refused(Refusal {
             status: None,
             problem: "the reply is not JSON, so it is not known whether items failed".to_owned(),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
 
@@ -22,7 +23,7 @@ use super::outcome::{Ended, Failure};
 use super::reply::{self, Body, MappedBody};
 use super::tunnel::Tunnel;
 use super::upload::FromClient;
-use super::upstream::RequestWriter;
+use super::upstream::{ReplyReader, RequestWriter};
 
 /// A gRPC call that is still open this long after the head of its reply is a stream. One with a single message has ended by
 /// then.
@@ -112,15 +113,21 @@ impl Exchange<'_> {
         body: Body,
         rest: Rest,
     ) -> Result<(), Broken> {
-        let mut kept_back = Some(Box::new(head));
+        let (mut kept_back, mut first) = (Some(Box::new(head)), None);
         if body == Body::Mapped {
             relay.mapped = Some(MappedBody::default());
         } else if let Some(head) = kept_back.take() {
             let to_client = if body == Body::None { Rest::Nothing } else { Rest::Follows };
+            if to_client == Rest::Follows && rest == Rest::Follows {
+                first = at_hand(&mut relay.begun.reader);
+            }
+            if matches!(&first, Some(Event::Body(Ok(Some(piece)))) if !piece.is_empty()) {
+                self.session.hold_head();
+            }
             self.session.write_response_header(head, to_client).await.map_err(broken)?;
         }
         if rest == Rest::Follows {
-            self.pump(relay, &body).await?;
+            self.pump(relay, &body, first).await?;
         }
         if let (Some(mapped), Some(head)) = (relay.mapped.take(), kept_back) {
             self.session.write_response_header(head, Rest::Follows).await.map_err(broken)?;
@@ -142,12 +149,16 @@ impl Exchange<'_> {
         }
     }
 
-    /// Carries both bodies on until the reply's has come to its end.
-    async fn pump(&mut self, relay: &mut Relay, body: &Body) -> Result<(), Broken> {
+    /// Carries both bodies on until the reply's has come to its end. `first`: what has come of it with its head.
+    async fn pump(&mut self, relay: &mut Relay, body: &Body, mut first: Option<Event>) -> Result<(), Broken> {
         let mut patience = Patience::new(self.patience_for_body(body));
         let mut becomes_stream = self.becomes_stream(body);
         loop {
-            match self.next_event(relay, patience, becomes_stream).await {
+            let event = match first.take() {
+                Some(event) => event,
+                None => self.next_event(relay, patience, becomes_stream).await,
+            };
+            match event {
                 Event::Flushed(flushed) => {
                     patience.renew();
                     relay.begun.is_writer_broken = flushed.is_err();
@@ -377,6 +388,11 @@ impl Exchange<'_> {
         let idle = self.job.plan.timeout.idle;
         Ended::Upgraded(Box::new(Tunnel::new(stream, vec![early], lasting, idle)))
     }
+}
+
+/// What has come of the body with its head, so that both leave in one write.
+fn at_hand(reader: &mut ReplyReader) -> Option<Event> {
+    tokio::task::unconstrained(reader.body()).now_or_never().map(Event::Body)
 }
 
 /// Writing to the client has failed.
