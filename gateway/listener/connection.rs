@@ -218,6 +218,10 @@ impl ConnectionControl for ClientConnection {
         self.write_buffer.want();
     }
 
+    fn hold_next_write(&self) {
+        self.write_buffer.want_once();
+    }
+
     fn end_with_trailers(&self, trailers: &HeaderMap) {
         self.trailers.set(trailers);
     }
@@ -257,8 +261,8 @@ impl AsyncWrite for ClientConnection {
         if connection.write_buffer.hold(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        ready!(connection.poll_release(context))?;
-        let written = Pin::new(&mut connection.stream).poll_write(context, bytes);
+        let Self { write_buffer, stream, .. } = connection;
+        let written = write_buffer.poll_write_behind(stream, context, bytes);
         connection.count_written(written)
     }
 

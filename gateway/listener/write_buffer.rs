@@ -3,7 +3,7 @@
 //!
 //! Bytes are held only on request, so the head of a streamed reply never waits for its body.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -18,6 +18,8 @@ const MOST: usize = 8 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     wanted: AtomicBool,
+    /// Only the next write is held; the one after it takes it along.
+    wanted_once: AtomicBool,
     held: BytesMut,
 }
 
@@ -27,9 +29,15 @@ impl WriteBuffer {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
+    /// Holds the next write until the one after it, or the next flush.
+    pub(crate) fn want_once(&self) {
+        self.wanted_once.store(true, Ordering::Relaxed);
+    }
+
     /// Holds these bytes if that was asked for and they fit.
     pub(crate) fn hold(&mut self, bytes: &[u8]) -> bool {
-        let holds = self.wanted.load(Ordering::Relaxed) && self.held.len() + bytes.len() <= MOST;
+        let wanted = std::mem::take(self.wanted_once.get_mut()) || self.wanted.load(Ordering::Relaxed);
+        let holds = wanted && self.held.len() + bytes.len() <= MOST;
         if holds {
             self.held.extend_from_slice(bytes);
         }
@@ -55,6 +63,28 @@ impl WriteBuffer {
             self.held.advance(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes bytes behind those that are held, together with them where the connection can do that.
+    pub(crate) fn poll_write_behind<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        while !self.held.is_empty() {
+            let pieces = [IoSlice::new(&self.held), IoSlice::new(bytes)];
+            let written = ready!(Pin::new(&mut *stream).poll_write_vectored(context, &pieces))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_held = written.min(self.held.len());
+            self.held.advance(of_held);
+            if written > of_held {
+                return Poll::Ready(Ok(written - of_held));
+            }
+        }
+        Pin::new(stream).poll_write(context, bytes)
     }
 
     /// Everything is written; from here on nothing is held.
@@ -84,6 +114,33 @@ mod tests {
         assert!(buffer.hold(b"head") && buffer.hold(&[b'x'; MOST - 4]) && !buffer.hold(b"x"));
         buffer.end();
         assert!(!buffer.hold(b"head"));
+    }
+
+    #[tokio::test]
+    async fn what_is_held_once_leaves_with_the_next_write_however_little_is_taken_at_once() {
+        for room in [1, 3, 5, 64] {
+            let (mut near, mut far) = tokio::io::duplex(room);
+            let mut buffer = WriteBuffer::default();
+            buffer.want_once();
+            assert!(buffer.hold(b"head ") && !buffer.hold(b"body"));
+            let mut got = Vec::new();
+            let mut body = &b"body"[..];
+            while !body.is_empty() {
+                let writing =
+                    std::future::poll_fn(|context| buffer.poll_write_behind(&mut near, context, body));
+                match writing.now_or_never() {
+                    Some(written) => body = &body[written.unwrap()..],
+                    None => {
+                        let mut piece = [0; 2];
+                        let count = far.read(&mut piece).await.unwrap();
+                        got.extend_from_slice(&piece[..count]);
+                    }
+                }
+            }
+            drop(near);
+            far.read_to_end(&mut got).await.unwrap();
+            assert_eq!(got, b"head body", "{room}");
+        }
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ pub(crate) trait ConnectionControl {
     /// Writes may be held until the next flush, so that they leave together.
     fn buffer_until_flush(&self);
 
+    /// The next write is held until the one after it, which follows at once.
+    fn hold_next_write(&self);
+
     /// The chunked reply that ends next ends with these trailers (RFC 9112 §7.1.2).
     fn end_with_trailers(&self, trailers: &HeaderMap);
 

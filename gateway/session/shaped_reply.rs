@@ -33,7 +33,7 @@ impl Session {
         if !self.may_compress()
             && let Some(connection) = self.connection()
         {
-            connection.buffer_until_flush();
+            connection.hold_next_write();
         }
     }
 
