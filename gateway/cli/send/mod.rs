@@ -94,9 +94,9 @@ struct Sending {
 }
 
 impl Sending {
-    /// Sends all batches. If the file can't be read on, those under way end first.
+    /// Sends all batches. If the file can't be read on, or nobody takes them, those under way end first.
     async fn send(&mut self, mut batches: Batches, concurrency: usize) -> Result<(), SendError> {
-        let mut problem = None;
+        let mut problem: Option<SendError> = None;
         loop {
             while self.batches.len() < concurrency && problem.is_none() {
                 match tokio::task::block_in_place(|| batches.next()) {
@@ -104,17 +104,21 @@ impl Sending {
                         let sender = Arc::clone(&self.sender);
                         self.batches.spawn(async move { sender.send(batch).await });
                     }
-                    Some(Err(error)) => problem = Some(error),
+                    Some(Err(error)) => problem = Some(error.into()),
                     None => break,
                 }
             }
             match self.batches.join_next().await {
-                Some(Ok(sent)) => self.take(&sent)?,
+                Some(Ok(sent)) => {
+                    self.take(&sent)?;
+                    let reason = sent.not_connected.filter(|_| problem.is_none() && !batches.is_at_end());
+                    problem = reason.map(SendError::NotConnected).or(problem);
+                }
                 Some(Err(error)) => return Err(SendError::System(io::Error::other(error))),
                 None => break,
             }
         }
-        problem.map_or(Ok(()), |error| Err(error.into()))
+        problem.map_or(Ok(()), Err)
     }
 
     fn take(&mut self, sent: &Sent) -> Result<(), SendError> {
@@ -141,6 +145,12 @@ fn write_line(results: &mut dyn Write, result: &ItemResult) -> io::Result<()> {
 struct Batches {
     items: std::iter::Peekable<Items>,
     size: usize,
+}
+
+impl Batches {
+    fn is_at_end(&mut self) -> bool {
+        tokio::task::block_in_place(|| self.items.peek().is_none())
+    }
 }
 
 impl Iterator for Batches {
