@@ -155,11 +155,13 @@ impl Plan {
 
     pub(super) fn results_are_input(&self) -> clap::Error {
         let file = self.file.display();
-        usage(&format!("--results leads to {file}, the file to send; results would destroy it: give another file"))
+        usage(&format!(
+            "--results leads to {file}, the file to send; results would destroy it: give another file"
+        ))
     }
 }
 
-fn usage(message: &str) -> clap::Error {
+pub(super) fn usage(message: &str) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 

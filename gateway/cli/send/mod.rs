@@ -61,7 +61,7 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
     let items = match plan.form {
         Form::Batch(content_type) => return whole::send(&plan.sender, input, &content_type, results).await,
         Form::Lines(template) => input::of_lines(input, template),
-        Form::Rows(template) => input::of_rows(input, template)?,
+        Form::Rows(template) => input::of_rows(input, template).map_err(header_error)?,
     };
     let mut sending = Sending {
         sender: Arc::new(plan.sender),
@@ -81,6 +81,15 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
         return Err(SendError::Failed { failed: counts.failed, items: counts.items });
     }
     Ok(())
+}
+
+/// A column that the header lacks is a mistake of the command line.
+fn header_error(error: InputError) -> SendError {
+    if matches!(error, InputError::NoColumn(..)) {
+        arguments::usage(&error.to_string()).into()
+    } else {
+        error.into()
+    }
 }
 
 /// A file that is being sent.
