@@ -39,6 +39,7 @@ pub mod xml;
 mod properties;
 
 pub use accept::Accept;
+pub(crate) use bulk::check_quotes;
 pub use bulk::{Bulk, RecordForm, takes_query};
 pub use coding::{CodingError, codings_of, decode_batch, decode_reply};
 pub use cross_site::{cross_site, is_postable_cross_site};

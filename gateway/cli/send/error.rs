@@ -19,6 +19,8 @@ pub(super) enum SendError {
     System(#[from] io::Error),
     #[error("batchgate send: {0}")]
     NoReply(#[from] ClientError),
+    #[error("batchgate send: {0}; the records after those with results were not sent")]
+    NotConnected(String),
     #[error("batchgate send: {}", .0.problem)]
     Refused(Refusal),
     #[error("batchgate send: {failed} of {items} items failed")]

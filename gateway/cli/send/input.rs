@@ -2,16 +2,17 @@
 //!
 //! No more than one record is in memory here, and none is larger than [`MAX_RECORD`].
 
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, BufRead, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::item::{Item, Members, waits_by};
-use super::records::{RecordError, Template};
+use super::records::Template;
+use crate::format::check_quotes;
+use crate::terminal::one_line;
 
 /// Bytes of a line of NDJSON, or of a row of CSV.
 const MAX_RECORD: u64 = 8 << 20;
@@ -25,6 +26,10 @@ pub(super) enum InputError {
     Record(u64, String),
     #[error("line {0} is longer than 8 MiB; a line of NDJSON is one record")]
     LongLine(u64),
+    #[error("line {0}: {1}")]
+    Csv(u64, String),
+    #[error("the header line has no `{0}`, which --path or --body names; it has {1}")]
+    NoColumn(String, String),
     #[error("line {0}: the row that begins here is longer than 8 MiB; is a quote in it never closed?")]
     LongRow(u64),
 }
@@ -61,67 +66,101 @@ fn item_of(number: u64, line: &[u8]) -> Result<Item, String> {
 }
 
 /// The items of rows of CSV with a header line.
-pub(super) fn of_rows(input: impl Read + Send + 'static, template: Template) -> Result<Items, InputError> {
-    let left = Arc::new(AtomicU64::new(MAX_RECORD));
-    let bounded = Bounded { input: WithoutMark::new(input), left: Arc::clone(&left) };
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(bounded);
-    let names = match reader.headers() {
-        Ok(names) => names.iter().map(str::to_owned).collect(),
-        Err(_) if left.load(Ordering::Relaxed) == 0 => return Err(InputError::LongRow(1)),
-        Err(error) => return Err(InputError::Record(0, error.to_string())),
-    };
-    Ok(Box::new(Rows { reader, names, template, number: 0, left }))
+pub(super) fn of_rows(input: impl BufRead + Send + 'static, template: Template) -> Result<Items, InputError> {
+    let mut rows = Rows { input, lines: 0, text: Vec::new(), read: VecDeque::new() };
+    let names: Vec<String> = rows.next().transpose()?.unwrap_or_default().iter().map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(InputError::Csv(1, format!("two columns have the name `{name}`")));
+    }
+    if let Some(name) = template.columns().find(|name| !seen.contains(name)) {
+        let present = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(InputError::NoColumn(name.to_owned(), one_line(&present, 300)));
+    }
+    let numbered = (1..).zip(rows);
+    Ok(Box::new(numbered.map(move |(number, row)| item_of_row(number, &row?, &names, &template))))
 }
 
-/// Rows of CSV.
-struct Rows<R> {
-    reader: csv::Reader<Bounded<R>>,
-    names: Vec<String>,
-    template: Template,
-    /// Of the last row.
+fn item_of_row(
     number: u64,
-    /// Bytes that the next row may have; shared with the reader's input.
-    left: Arc<AtomicU64>,
+    row: &csv::StringRecord,
+    names: &[String],
+    template: &Template,
+) -> Result<Item, InputError> {
+    let wrong = |error: String| InputError::Record(number, error);
+    if row.len() != names.len() {
+        return Err(wrong(format!("has {} fields, and the header line {}", row.len(), names.len())));
+    }
+    let values = names.iter().zip(row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
+    let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|error| wrong(error.to_string()))?;
+    template.item(number, &record).map_err(|error| wrong(error.to_string()))
 }
 
-impl<R: Read> Iterator for Rows<R> {
-    type Item = Result<Item, InputError>;
+/// Rows of CSV. Each is read on its own, so that its quotes can be checked: readers of CSV accept misplaced ones.
+struct Rows<R> {
+    input: R,
+    /// Lines that have been read.
+    lines: u64,
+    text: Vec<u8>,
+    /// Several, where a carriage return alone ends the lines.
+    read: VecDeque<csv::StringRecord>,
+}
+
+impl<R: BufRead> Iterator for Rows<R> {
+    type Item = Result<csv::StringRecord, InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.reader.position().line();
-        self.left.store(MAX_RECORD, Ordering::Relaxed);
-        self.number += 1;
-        let mut row = csv::StringRecord::new();
-        match self.reader.read_record(&mut row) {
-            Ok(true) => Some(self.item(&row)),
-            Ok(false) => None,
-            Err(_) if self.left.load(Ordering::Relaxed) == 0 => Some(Err(InputError::LongRow(line))),
-            Err(error) => Some(Err(InputError::Record(self.number, error.to_string()))),
+        while self.read.is_empty() {
+            match self.read_on() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
         }
+        self.read.pop_front().map(Ok)
     }
 }
 
-impl<R> Rows<R> {
-    fn item(&self, row: &csv::StringRecord) -> Result<Item, InputError> {
-        let values = self.names.iter().zip(row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
-        let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|_| RecordError::Json);
-        let item = record.and_then(|record| self.template.item(self.number, &record));
-        item.map_err(|error| InputError::Record(self.number, error.to_string()))
+impl<R: BufRead> Rows<R> {
+    /// Reads to the end of the next line that is in no quoted field. `false`: there is none.
+    fn read_on(&mut self) -> Result<bool, InputError> {
+        self.text.clear();
+        let begins = self.lines + 1;
+        let mut is_in_quotes = false;
+        loop {
+            let before = self.text.len();
+            let left = MAX_RECORD.saturating_sub(before as u64);
+            let read = (&mut self.input).take(left).read_until(b'\n', &mut self.text)?;
+            let is_line = self.text.ends_with(b"\n");
+            self.lines += u64::from(is_line && read > 0);
+            if self.text.len() as u64 == MAX_RECORD && !is_line {
+                return Err(InputError::LongRow(begins));
+            }
+            let added = self.text.get(before..).unwrap_or_default();
+            is_in_quotes ^= added.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+            if read == 0 || !is_in_quotes {
+                break;
+            }
+        }
+        // Spreadsheets write a byte order mark.
+        if begins == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
+            self.text.drain(..3);
+        }
+        self.parse(begins)?;
+        Ok(!self.text.is_empty())
     }
-}
 
-/// A text of which no more is read than is left: the parser would keep a row in memory, however long it is.
-struct Bounded<R> {
-    input: R,
-    left: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        let left = self.left.load(Ordering::Relaxed).saturating_sub(read as u64);
-        self.left.store(left, Ordering::Relaxed);
-        if left == 0 { Err(io::Error::from(io::ErrorKind::FileTooLarge)) } else { Ok(read) }
+    fn parse(&mut self, begins: u64) -> Result<(), InputError> {
+        check_quotes(&self.text).map_err(|(at, reason)| {
+            let lines = self.text.iter().take(at).filter(|byte| **byte == b'\n').count();
+            InputError::Csv(begins + lines as u64, reason.to_owned())
+        })?;
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.text.as_slice());
+        for row in reader.records() {
+            self.read.push_back(row.map_err(|_| InputError::Csv(begins, "CSV has to be UTF-8".to_owned()))?);
+        }
+        Ok(())
     }
 }
 
@@ -149,33 +188,6 @@ impl<R: BufRead> Iterator for Lines<R> {
                 Ok(_) => return Some(Ok(self.line.trim_ascii().to_vec())),
                 Err(error) => return Some(Err(error.into())),
             }
-        }
-    }
-}
-
-/// A text without the byte order mark that spreadsheets write before it.
-struct WithoutMark<R> {
-    input: R,
-    begins: bool,
-}
-
-impl<R> WithoutMark<R> {
-    fn new(input: R) -> Self {
-        Self { input, begins: true }
-    }
-}
-
-impl<R: Read> Read for WithoutMark<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        let begins = std::mem::replace(&mut self.begins, false);
-        match buffer.get(..read) {
-            Some([0xef, 0xbb, 0xbf, rest @ ..]) if begins => {
-                let length = rest.len();
-                buffer.copy_within(3..read, 0);
-                Ok(length)
-            }
-            Some(_) | None => Ok(read),
         }
     }
 }
@@ -262,6 +274,25 @@ mod tests {
         assert!(waiting.starts_with("record 2: it has `dependsOn`"), "{waiting}");
         assert!(all(of_lines(&b"{\n"[..], None)).unwrap_err().starts_with("record 1: "));
         assert!(all(of_rows(&b"id,s\n1\n"[..], template()).unwrap()).unwrap_err().starts_with("record 1: "));
-        assert!(all(of_rows(&b"s\n1\n"[..], template()).unwrap()).unwrap_err().contains("has no `id`"));
+    }
+
+    #[test]
+    fn ambiguous_csv_is_refused() {
+        let error = |csv: &'static str| match of_rows(csv.as_bytes(), template()) {
+            Ok(items) => all(items).unwrap_err(),
+            Err(error) => error.to_string(),
+        };
+        for (csv, expected) in [
+            ("s\n1\n", "the header line has no `id`, which --path or --body names; it has `s`"),
+            ("id\n1\n", "the header line has no `s`, which --path or --body names; it has `id`"),
+            ("id,s,s\n1,2,3\n", "line 1: two columns have the name `s`"),
+            ("id,s\n1,\"a\nb\"\n2,\"c\n3,d\n", "line 4: a quoted field has no end"),
+            ("id,s\n2,\"a\"b\"\n3,c\n", "line 2: something follows the end of a quoted field"),
+            ("id,s\n1,a\"b\n", "line 2: a quote is in a field that does not start with one"),
+            ("id,s\n1\n", "record 1: has 1 fields, and the header line 2"),
+        ] {
+            assert_eq!(error(csv), expected, "{csv}");
+        }
+        assert_eq!(all(of_rows(&b"id,s\r1,a\r2,b\r"[..], template()).unwrap()).unwrap().len(), 2);
     }
 }

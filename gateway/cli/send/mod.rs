@@ -61,7 +61,7 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
     let items = match plan.form {
         Form::Batch(content_type) => return whole::send(&plan.sender, input, &content_type, results).await,
         Form::Lines(template) => input::of_lines(input, template),
-        Form::Rows(template) => input::of_rows(input, template)?,
+        Form::Rows(template) => input::of_rows(input, template).map_err(header_error)?,
     };
     let mut sending = Sending {
         sender: Arc::new(plan.sender),
@@ -83,6 +83,15 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
     Ok(())
 }
 
+/// A column that the header lacks is a mistake of the command line.
+fn header_error(error: InputError) -> SendError {
+    if matches!(error, InputError::NoColumn(..)) {
+        arguments::usage(&error.to_string()).into()
+    } else {
+        error.into()
+    }
+}
+
 /// A file that is being sent.
 struct Sending {
     sender: Arc<Sender>,
@@ -94,9 +103,9 @@ struct Sending {
 }
 
 impl Sending {
-    /// Sends all batches. If the file can't be read on, those under way end first.
+    /// Sends all batches. If the file can't be read on, or nobody takes them, those under way end first.
     async fn send(&mut self, mut batches: Batches, concurrency: usize) -> Result<(), SendError> {
-        let mut problem = None;
+        let mut problem: Option<SendError> = None;
         loop {
             while self.batches.len() < concurrency && problem.is_none() {
                 match tokio::task::block_in_place(|| batches.next()) {
@@ -104,17 +113,21 @@ impl Sending {
                         let sender = Arc::clone(&self.sender);
                         self.batches.spawn(async move { sender.send(batch).await });
                     }
-                    Some(Err(error)) => problem = Some(error),
+                    Some(Err(error)) => problem = Some(error.into()),
                     None => break,
                 }
             }
             match self.batches.join_next().await {
-                Some(Ok(sent)) => self.take(&sent)?,
+                Some(Ok(sent)) => {
+                    self.take(&sent)?;
+                    let reason = sent.not_connected.filter(|_| problem.is_none() && !batches.is_at_end());
+                    problem = reason.map(SendError::NotConnected).or(problem);
+                }
                 Some(Err(error)) => return Err(SendError::System(io::Error::other(error))),
                 None => break,
             }
         }
-        problem.map_or(Ok(()), |error| Err(error.into()))
+        problem.map_or(Ok(()), Err)
     }
 
     fn take(&mut self, sent: &Sent) -> Result<(), SendError> {
@@ -141,6 +154,12 @@ fn write_line(results: &mut dyn Write, result: &ItemResult) -> io::Result<()> {
 struct Batches {
     items: std::iter::Peekable<Items>,
     size: usize,
+}
+
+impl Batches {
+    fn is_at_end(&mut self) -> bool {
+        tokio::task::block_in_place(|| self.items.peek().is_none())
+    }
 }
 
 impl Iterator for Batches {

@@ -60,6 +60,19 @@ impl Template {
         Item::new(number, members).map_err(|_| RecordError::Json)
     }
 
+    /// The columns that it names.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let in_path = match &self.path {
+            PathTemplate::Fixed(_) => None,
+            PathTemplate::Filled(template) => Some(template.variables().iter().map(|name| &**name)),
+        };
+        let in_body = match &self.body {
+            Body::Columns(columns) => columns.as_slice(),
+            Body::All | Body::None => &[],
+        };
+        in_path.into_iter().flatten().chain(in_body.iter().map(String::as_str))
+    }
+
     fn body_of(&self, record: &[(String, Box<RawValue>)]) -> Option<String> {
         let is_in = |name: &String| match &self.body {
             Body::All => true,

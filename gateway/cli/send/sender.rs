@@ -37,6 +37,8 @@ enum Attempt {
     Answered(Vec<Members>, Option<Duration>),
     /// Nothing was processed, and it may be sent once more.
     Postponed(Refusal, Option<Duration>),
+    /// No connection was made, so nothing was sent.
+    NotConnected(Refusal),
     /// Sending it once more does not help, or is not safe.
     Failed(Refusal),
 }
@@ -54,35 +56,40 @@ pub(super) struct Sent {
     pub(super) results: Vec<ItemResult>,
     /// Items that were sent once more, each time counted.
     pub(super) resent: u64,
+    /// Why none of its attempts had a connection.
+    pub(super) not_connected: Option<String>,
 }
 
 impl Sender {
     /// Sends these items until each has its last result.
     pub(super) async fn send(&self, mut items: Vec<Item>) -> Sent {
         let mut sent = Sent::default();
+        let mut was_connected = false;
         for attempt in 1.. {
             let left = self.retries.saturating_sub(attempt - 1);
             let outcome = self.attempt(&items).await;
-            let after = match outcome {
+            let is_connected = !matches!(outcome, Attempt::NotConnected(_));
+            was_connected |= is_connected;
+            let pause = match outcome {
                 Attempt::Answered(results, after) => {
-                    items = keep_retryable(items, results, attempt, left, &mut sent.results);
-                    after
+                    let pause = pause(after, attempt).filter(|_| left > 0);
+                    items = keep_retryable(items, results, attempt, pause.is_some(), &mut sent.results);
+                    pause
                 }
-                Attempt::Postponed(_, after) if left > 0 => after,
-                Attempt::Postponed(refusal, _) | Attempt::Failed(refusal) => {
-                    let Refusal { status, problem } = refusal;
-                    let failed = items.into_iter();
-                    sent.results.extend(
-                        failed.map(|item| ItemResult::without_reply(item, attempt, status, &problem)),
-                    );
-                    return sent;
+                Attempt::Postponed(refusal, after) => match pause(after, attempt).filter(|_| left > 0) {
+                    Some(pause) => Some(pause),
+                    None => return sent.failed(items, attempt, refusal),
+                },
+                Attempt::NotConnected(_) if left > 0 => Some(pause_before(attempt)),
+                Attempt::NotConnected(refusal) => {
+                    sent.not_connected = (!was_connected).then(|| refusal.problem.clone());
+                    return sent.failed(items, attempt, refusal);
                 }
+                Attempt::Failed(refusal) => return sent.failed(items, attempt, refusal),
             };
-            if items.is_empty() {
-                return sent;
-            }
-            sent.resent += items.len() as u64;
-            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+            let Some(pause) = pause.filter(|_| !items.is_empty()) else { return sent };
+            sent.resent += if is_connected { items.len() as u64 } else { 0 };
+            tokio::time::sleep(pause).await;
         }
         sent
     }
@@ -90,16 +97,15 @@ impl Sender {
     async fn attempt(&self, items: &[Item]) -> Attempt {
         let reply = self.post(batch_of(items).into(), &HeaderValue::from_static("application/json")).await;
         let is_for_now = is_for_now(&reply);
-        let without_results = |refusal, after| {
-            if is_for_now { Attempt::Postponed(refusal, after) } else { Attempt::Failed(refusal) }
-        };
         let reply = match reply {
             Ok(reply) => reply,
-            Err(error) => return without_results(error.into(), None),
+            Err(error @ ClientError::NotConnected { .. }) => return Attempt::NotConnected(error.into()),
+            Err(error) => return Attempt::Failed(error.into()),
         };
         let after = retry_after(reply.headers());
         if !reply.status().is_success() {
-            return without_results(Refusal::from_reply(&reply), after);
+            let refusal = Refusal::from_reply(&reply);
+            return if is_for_now { Attempt::Postponed(refusal, after) } else { Attempt::Failed(refusal) };
         }
         match serde_json::from_slice::<Reply>(reply.body()) {
             Ok(Reply { responses }) if responses.len() == items.len() => Attempt::Answered(responses, after),
@@ -124,7 +130,8 @@ impl Sender {
                 return reply;
             }
             let after = reply.as_ref().ok().and_then(|reply| retry_after(reply.headers()));
-            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+            let Some(pause) = pause(after, attempt) else { return reply };
+            tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
@@ -152,18 +159,28 @@ fn keep_retryable(
     items: Vec<Item>,
     results: Vec<Members>,
     attempt: u32,
-    retries_left: u32,
+    may_send_again: bool,
     done: &mut Vec<ItemResult>,
 ) -> Vec<Item> {
     let mut again = Vec::new();
     for (item, result) in items.into_iter().zip(results) {
-        if is_retryable(&result) && retries_left > 0 {
+        if is_retryable(&result) && may_send_again {
             again.push(item);
         } else {
             done.push(ItemResult::new(item, attempt, result));
         }
     }
     again
+}
+
+impl Sent {
+    /// With these items, which have no results.
+    fn failed(mut self, items: Vec<Item>, attempts: u32, refusal: Refusal) -> Self {
+        let Refusal { status, problem } = refusal;
+        let results = items.into_iter();
+        self.results.extend(results.map(|item| ItemResult::without_reply(item, attempts, status, &problem)));
+        self
+    }
 }
 
 impl Refusal {
@@ -174,6 +191,10 @@ impl Refusal {
         if let Some(location) = location {
             let location = one_line(&String::from_utf8_lossy(location.as_bytes()), SHOWN);
             problem = format!("{problem}, Location: {location}; --url and --endpoint say where batches go");
+        }
+        if let Some(after) = retry_after(reply.headers()).filter(|after| *after > LONGEST_PAUSE) {
+            let (asked, longest) = (after.as_secs(), LONGEST_PAUSE.as_secs());
+            problem = format!("{problem} and Retry-After: {asked}, but send waits {longest} s at most");
         }
         let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
         if !text.is_empty() {
@@ -206,11 +227,16 @@ fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
 /// How long the reply asks to wait.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    Some(Duration::from_secs(seconds))
 }
 
-/// How long to wait before the attempt after this one.
-pub(super) fn pause_before(attempt: u32) -> Duration {
+/// How long to wait before the attempt after this one, if the reply says `after`; `None` if it asks for too long.
+pub(super) fn pause(after: Option<Duration>, attempt: u32) -> Option<Duration> {
+    Some(after.unwrap_or_else(|| pause_before(attempt))).filter(|pause| *pause <= LONGEST_PAUSE)
+}
+
+/// How long to wait before the attempt after this one, if nobody says.
+fn pause_before(attempt: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_PAUSE)
 }
 
@@ -241,7 +267,9 @@ mod tests {
             retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]))
         };
         assert_eq!(after("3"), Some(Duration::from_secs(3)));
-        assert_eq!(after("999999"), Some(LONGEST_PAUSE));
+        assert_eq!(pause(after("60"), 1), Some(LONGEST_PAUSE));
+        assert_eq!(pause(after("61"), 1), None);
+        assert_eq!(pause(None, 1), Some(FIRST_PAUSE));
         assert_eq!(after("soon"), None);
     }
 }

@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::error::SendError;
 use super::item::{Members, failures_in, is_failure, is_retryable, waits_by};
-use super::sender::{Refusal, Sender, pause_before, retry_after};
+use super::sender::{Refusal, Sender, pause, retry_after};
 use crate::plan::Preferences;
 use crate::terminal::print_error;
 
@@ -89,7 +89,8 @@ impl SentBatch {
         for attempt in 1..=sender.retries {
             let places = self.retryable();
             let Some(body) = self.batch_of(&places).filter(|_| !places.is_empty()) else { break };
-            tokio::time::sleep(after.unwrap_or_else(|| pause_before(attempt))).await;
+            let Some(pause) = pause(after, attempt) else { break };
+            tokio::time::sleep(pause).await;
             resent += places.len();
             let Ok(reply) = sender.post(body, content_type).await else { break };
             after = retry_after(reply.headers());

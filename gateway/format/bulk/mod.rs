@@ -14,6 +14,7 @@ mod reader;
 mod records;
 
 pub(crate) use collector::{Collector, Record, Value};
+pub(crate) use quoting::check as check_quotes;
 pub use records::{Bulk, RecordForm, takes_query};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! quote that is never closed would swallow all records after it. So such a document is refused.
 
 /// Checks a document's quotes. An error has its byte and a message.
-pub(super) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
+pub(crate) fn check(text: &[u8]) -> Result<(), (usize, &'static str)> {
     // Lines end with a carriage return alone in all of a document, or in none of it: where others end with a
     // line feed, an unquoted one is data, and the reader would break the row there.
     let (mut lone_return, mut line_feed) = (None, false);
