@@ -128,13 +128,12 @@ mod tests {
             while !body.is_empty() {
                 let writing =
                     std::future::poll_fn(|context| buffer.poll_write_behind(&mut near, context, body));
-                match writing.now_or_never() {
-                    Some(written) => body = &body[written.unwrap()..],
-                    None => {
-                        let mut piece = [0; 2];
-                        let count = far.read(&mut piece).await.unwrap();
-                        got.extend_from_slice(&piece[..count]);
-                    }
+                if let Some(written) = writing.now_or_never() {
+                    body = &body[written.unwrap()..];
+                } else {
+                    let mut piece = [0; 2];
+                    let count = far.read(&mut piece).await.unwrap();
+                    got.extend_from_slice(&piece[..count]);
                 }
             }
             drop(near);

@@ -137,7 +137,7 @@ impl<R: BufRead> Rows<R> {
                 return Err(InputError::LongRow(begins));
             }
             let added = self.text.get(before..).unwrap_or_default();
-            is_in_quotes ^= added.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+            is_in_quotes ^= memchr::memchr_iter(b'"', added).count() % 2 == 1;
             if read == 0 || !is_in_quotes {
                 break;
             }
