@@ -73,7 +73,7 @@ impl Sender {
             let pause = match outcome {
                 Attempt::Answered(results, after) => {
                     let pause = pause(after, attempt).filter(|_| left > 0);
-                    items = keep_retryable(items, results, attempt, pause.is_some(), &mut sent.results);
+                    items = keep_retryable(items, results, attempt, pause, &mut sent.results);
                     pause
                 }
                 Attempt::Postponed(refusal, after) => match pause(after, attempt).filter(|_| left > 0) {
@@ -154,17 +154,17 @@ impl Sender {
     }
 }
 
-/// Writes the results that are final, and returns the items that may be sent once more.
+/// Writes the results that are final, and returns the items that may be sent once more, after a pause if there is one.
 fn keep_retryable(
     items: Vec<Item>,
     results: Vec<Members>,
     attempt: u32,
-    may_send_again: bool,
+    pause: Option<Duration>,
     done: &mut Vec<ItemResult>,
 ) -> Vec<Item> {
     let mut again = Vec::new();
     for (item, result) in items.into_iter().zip(results) {
-        if is_retryable(&result) && may_send_again {
+        if is_retryable(&result) && pause.is_some() {
             again.push(item);
         } else {
             done.push(ItemResult::new(item, attempt, result));
