@@ -16,6 +16,7 @@ use crate::config::{AuthWay, ForwardAuth, JwksUrl};
 use crate::dispatch::UpstreamReply;
 use crate::header::cache_control::shared_lifetime;
 use crate::header::field::Fields;
+use crate::header::inherit::all_values;
 use crate::header::spelling::Spellings;
 use crate::plan::Call;
 
@@ -89,7 +90,7 @@ fn judge(
     match answer.status {
         status if status.is_success() => Ok(identity(forward, head, &answer.headers)),
         StatusCode::UNAUTHORIZED => {
-            let own = joined(&answer.headers, &header::WWW_AUTHENTICATE);
+            let own = all_values(&answer.headers, &header::WWW_AUTHENTICATE);
             let own = own.as_ref().and_then(|value| value.to_str().ok());
             let challenge = own.unwrap_or(challenge).to_owned();
             Err(AdmissionRefusal::Unauthenticated { problem: "the credential is not accepted", challenge })
@@ -140,14 +141,7 @@ fn identity(forward: &ForwardAuth, head: &Parts, answer: &HeaderMap) -> Identity
 
 /// These fields, each with all its values. The service must judge what the others get, not a part of it.
 fn fields(headers: &HeaderMap, names: &[HeaderName]) -> Fields {
-    names.iter().filter_map(|name| Some((name.clone(), joined(headers, name)?))).collect()
-}
-
-/// All values of a field as one (RFC 9110 §5.3; RFC 9113 §8.2.3: clients split Cookie); `None` if there are none.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let values: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    let between: &[u8] = if *name == header::COOKIE { b"; " } else { b", " };
-    if values.is_empty() { None } else { HeaderValue::from_bytes(&values.join(between)).ok() }
+    names.iter().filter_map(|name| Some((name.clone(), all_values(headers, name)?))).collect()
 }
 
 #[cfg(test)]
@@ -168,7 +162,7 @@ mod tests {
             ("x-one", Some("1")),
             ("x-none", None),
         ] {
-            let joined = joined(&headers, &HeaderName::from_static(name));
+            let joined = all_values(&headers, &HeaderName::from_static(name));
             assert_eq!(joined.as_ref().map(|value| value.to_str().unwrap()), expected, "{name}");
         }
     }

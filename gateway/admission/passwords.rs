@@ -37,7 +37,7 @@ const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// How long a check waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many wrong passwords of one client are checked: one in this time, and so many in a row after a pause.
+/// How many wrong passwords of one client are checked: a burst after a pause, and then one in each interval.
 const WRONG: (Duration, NonZeroUsize) = (Duration::from_secs(6), NonZeroUsize::MIN.saturating_add(9));
 
 /// What checks passwords.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::route::{Conditions, MethodSet, Placed, Route, RouteAction};
 
-/// What stands in a column that has nothing to say.
+/// What an empty column shows.
 const NOTHING: &str = "-";
 /// The names of the columns.
 const COLUMNS: [&str; 6] = ["host", "path", "match", "leads to", "methods", "name"];

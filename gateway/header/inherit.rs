@@ -36,19 +36,28 @@ pub fn inherited_fields(outer: &HeaderMap, only: Option<&[HeaderName]>, more: Fi
     inherited
 }
 
+/// RFC 6265 §4.2.1.
+const BETWEEN_COOKIES: &[u8] = b"; ";
+
 /// Joins several Cookie fields into one, because only HTTP/2 allows a field for each cookie (RFC 9113 §8.2.3). `None` if
 /// there is at most one.
 #[must_use]
 pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
-    joined(fields.get_all(header::COOKIE).iter())
+    joined(fields.get_all(header::COOKIE).iter(), BETWEEN_COOKIES)
 }
 
-fn joined<'value>(cookies: impl Iterator<Item = &'value HeaderValue>) -> Option<HeaderValue> {
-    let cookies: Vec<_> = cookies.map(HeaderValue::as_bytes).collect();
-    if cookies.len() < 2 {
-        return None;
-    }
-    HeaderValue::from_bytes(&cookies.join(b"; ".as_slice())).ok()
+/// All values of a field as one: cookies as [`joined_cookies`] joins them, others as a list (RFC 9110 §5.3). `None` if there are
+/// none.
+#[must_use]
+pub fn all_values(fields: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let between = if *name == header::COOKIE { BETWEEN_COOKIES } else { b", " };
+    joined(fields.get_all(name).iter(), between).or_else(|| fields.get(name).cloned())
+}
+
+/// `None` if there is at most one.
+fn joined<'value>(values: impl Iterator<Item = &'value HeaderValue>, between: &[u8]) -> Option<HeaderValue> {
+    let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
+    if values.len() < 2 { None } else { HeaderValue::from_bytes(&values.join(between)).ok() }
 }
 
 fn describes_the_outer_message(name: &HeaderName) -> bool {
@@ -172,7 +181,7 @@ impl CallHeaders {
             let is_second = own.iter().take(index).any(|(earlier, _)| earlier == name);
             if *name == header::COOKIE {
                 let all = own.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
-                let all = joined(all).unwrap_or_else(|| value.clone());
+                let all = joined(all, BETWEEN_COOKIES).unwrap_or_else(|| value.clone());
                 if !is_second {
                     put(Put::Replace, name, all);
                 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use pingora::http::RequestHeader;
 use serde::{Deserialize, Serialize};
@@ -32,14 +32,12 @@ use crate::header::spelling::Spellings;
 use crate::header::stored;
 use crate::phase::Phase;
 use crate::plan::{EarlierLines, OnlyRoute, Plan, PlanContext, PlannedLine, Preferences, plan};
-use crate::telemetry::{PhaseTimes, TraceContext};
+use crate::telemetry::{PhaseTimes, TRACESTATE, TraceContext};
 use crate::transport::field_names;
 
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
 use super::reply::joined;
-
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A batch, a bulk request, or everything but the lines of a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -58,6 +58,6 @@ pub use recorder::Recorder;
 pub use server_timing::{ServerTiming, TimingPart};
 pub use targets::{Connected, TargetCounts, TargetMetrics};
 pub use tls::{TlsCause, TlsFailures, TlsTarget};
-pub use trace::{CallSpan, RequestId, TraceContext};
+pub use trace::{CallSpan, RequestId, TRACEPARENT, TRACESTATE, TraceContext};
 pub use traces::{SpanResult, TracedItems, Traces};
 pub use upstreams::{LookupFailure, UpstreamMetrics};

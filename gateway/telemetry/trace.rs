@@ -1,7 +1,7 @@
 //! How a request is found later: its request id, and its place in a trace (W3C Trace Context). Each call to an upstream
 //! gets a span id of its own.
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Sampler;
@@ -67,14 +67,17 @@ pub struct CallSpan {
     pub traceparent: HeaderValue,
 }
 
-const TRACESTATE: &str = "tracestate";
+/// Where a call is in its trace (W3C Trace Context §3.2).
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What the systems on the way say about it (W3C Trace Context §3.3).
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 impl TraceContext {
     /// The gateway's span in the request's trace, if there is exactly one valid `traceparent` (W3C Trace Context
     /// §3.2, §4.3). With a sampler, it decides whether that trace is recorded, and begins one where there is none.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, sampler: Option<&Sampler>) -> Self {
-        let mut given = headers.get_all("traceparent").iter();
+        let mut given = headers.get_all(TRACEPARENT).iter();
         let parent = match (given.next(), given.next()) {
             (Some(only), None) => only.to_str().ok().and_then(parse),
             _ => None,
@@ -272,7 +275,7 @@ mod tests {
         for (lines, joined) in
             [(&[][..], None), (&["a=1"], Some("a=1")), (&["a=1,b=2", "c=3"], Some("a=1,b=2,c=3"))]
         {
-            let lines = lines.iter().map(|line| (TRACESTATE, *line)).chain([traced]);
+            let lines = lines.iter().map(|line| ("tracestate", *line)).chain([traced]);
             let headers = fields(&lines.collect::<Vec<_>>());
             let state = TraceContext::from_headers(&headers, None).state(&headers);
             assert_eq!(state.as_ref().map(|value| value.to_str().unwrap()), joined);

@@ -263,7 +263,7 @@ mod tests {
         };
         assert_eq!(error(format!("id,s\n1,\"a\nb\"\n2,\"{long}\"\n")), begins(4));
         assert_eq!(error(format!("id,{long}\n")), begins(1));
-        // Many rows are no long row.
+        // Many short rows are not one long row.
         let rows = format!("id,s\n{}", format!("1,{}\n", "x".repeat(999)).repeat(9_000));
         assert_eq!(of_rows(io::Cursor::new(rows.into_bytes()), template()).unwrap().count(), 9_000);
     }

@@ -17,7 +17,7 @@ pub(super) fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
 
 struct ResultsFile {
     file: File,
-    /// Whether it has been emptied. What is no regular file can't be.
+    /// Whether it has been emptied. Only a regular file can be.
     is_begun: bool,
 }
 

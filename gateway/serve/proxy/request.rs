@@ -15,7 +15,7 @@ use crate::header::field::is_forbidden_in_item;
 use crate::header::hop::{Kept, connection_options, hop_by_hop_fields, max_forwards, takes_trailers};
 use crate::header::inherit::{joined_cookies, same_to_cgi};
 use crate::header::spelling::Spellings;
-use crate::telemetry::CallSpan;
+use crate::telemetry::{CallSpan, TRACEPARENT, TRACESTATE};
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
@@ -165,15 +165,13 @@ fn set_fields(
     for (name, value) in &plan.hop.fields {
         edits.set(name.clone(), value.clone());
     }
-    let (traceparent, tracestate) =
-        (HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"));
-    edits.remove(traceparent.clone());
-    edits.remove(tracestate.clone());
+    edits.remove(TRACEPARENT);
+    edits.remove(TRACESTATE);
     if let Some(span) = hop.span {
-        edits.set(traceparent, span.traceparent.clone());
+        edits.set(TRACEPARENT, span.traceparent.clone());
     }
     if let Some(state) = context.trace.state(fields) {
-        edits.set(tracestate, state);
+        edits.set(TRACESTATE, state);
     }
     let own_authority = &context.caller.authority;
     for (name, text) in &plan.references {

@@ -9,12 +9,11 @@ use pingora::http::RequestHeader;
 use crate::dispatch::CallFailure;
 use crate::header::field::Fields;
 use crate::plan::Call;
+use crate::telemetry::TRACEPARENT;
 
 use super::context::{Calls, Sending};
 use super::head_lines::write_line;
 use crate::upstream::peer::Peer;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Calls<'_> {
     /// Writes the head of a call to a target over HTTP/1.1 into `head`, which is empty.
