@@ -17,51 +17,68 @@
 
 use std::net::IpAddr;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::Forwarded;
-use crate::header::forwarded::ForwardedBy;
-use crate::header::via_entry;
+use crate::header::forwarded::{ForwardedBy, X_FORWARDED_PREFIX};
+use crate::header::variables::address_text;
+use crate::header::{X_REQUEST_ID, via_entry};
 
 use super::caller::{Caller, scheme};
-use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, address, joined};
-use crate::header::variables::address_text;
+use super::trusted_proxy::{X_FORWARDED_FOR, X_FORWARDED_PROTO, address, joined};
 
-const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields of a trusted proxy that are passed on unchanged.
-const KEPT_UNCHANGED: [&str; 3] = ["x-forwarded-port", "x-forwarded-prefix", "x-real-ip"];
+const KEPT_UNCHANGED: [HeaderName; 3] = [
+    HeaderName::from_static("x-forwarded-port"),
+    X_FORWARDED_PREFIX,
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// The fields that each request has: with Forwarded, but without those that are passed on unchanged.
+const OWN: usize = 6;
 
 impl Caller {
     /// The fields of the hop for a request with these `outer` fields, and those that the authentication service adds.
     /// The code that knows the request's route adds the stripped prefix ([`ForwardedBy::behind`]).
     pub(crate) fn forwarded_by(&self, outer: &HeaderMap) -> ForwardedBy {
-        let appended = |name: &str, own: &str| {
-            joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
+        let mut fields = Vec::with_capacity(OWN + KEPT_UNCHANGED.len() + self.identity.added.len());
+        let mut set = |name: HeaderName, value: Option<HeaderValue>| {
+            if let Some(value) = value {
+                fields.push((name, value));
+            }
         };
-        let kept = |name: &'static str| joined(outer, name).filter(|_| self.is_by_proxy);
-        let own = [
-            (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, &address_text(self.peer))),
-            ("x-forwarded-proto", self.scheme().to_owned()),
-            (X_FORWARDED_HOST, kept(X_FORWARDED_HOST).unwrap_or_else(|| self.authority.clone())),
-            ("via", appended("via", &via_entry(self.http_version()))),
-            ("x-request-id", self.request_id.as_str().to_owned()),
-        ];
-        let before = match (kept(FORWARDED), self.forwarded) {
-            (None, Forwarded::Extend) => None,
-            (None, Forwarded::Add) => Some(kept(X_FORWARDED_FOR).and_then(|chain| elements(&chain))),
-            (Some(before), Forwarded::Extend | Forwarded::Add) => Some(Some(before)),
+        let kept = |name: &HeaderName| self.kept(outer, name);
+        set(X_FORWARDED_FOR, appended(outer, &X_FORWARDED_FOR, &address_text(self.peer)));
+        set(X_FORWARDED_PROTO, Some(HeaderValue::from_static(self.scheme())));
+        let host = kept(&X_FORWARDED_HOST).and_then(valid);
+        set(X_FORWARDED_HOST, host.or_else(|| HeaderValue::from_str(&self.authority).ok()));
+        set(header::VIA, appended(outer, &header::VIA, via_entry(self.http_version())));
+        set(X_REQUEST_ID, HeaderValue::from_str(self.request_id.as_str()).ok());
+        set(header::FORWARDED, self.forwarded(outer).and_then(valid));
+        for name in KEPT_UNCHANGED {
+            let value = kept(&name).and_then(valid);
+            set(name, value);
+        }
+        fields.extend(self.identity.added.iter().cloned());
+        ForwardedBy { fields }
+    }
+
+    /// What a trusted proxy says in a field.
+    fn kept(&self, outer: &HeaderMap, name: &HeaderName) -> Option<String> {
+        if self.is_by_proxy { joined(outer, name) } else { None }
+    }
+
+    /// Forwarded with this hop in it, where it is sent.
+    fn forwarded(&self, outer: &HeaderMap) -> Option<String> {
+        let before = match (self.kept(outer, &header::FORWARDED), self.forwarded) {
+            (None, Forwarded::Extend) => return None,
+            (None, Forwarded::Add) => self.kept(outer, &X_FORWARDED_FOR).and_then(|chain| elements(&chain)),
+            (Some(before), Forwarded::Extend | Forwarded::Add) => Some(before),
         };
-        let forwarded = before.map(|before| {
-            let elements: Vec<_> = before.into_iter().chain([self.element()]).collect();
-            (FORWARDED, elements.join(", "))
-        });
-        let kept = KEPT_UNCHANGED.into_iter().filter_map(|name| Some((name, kept(name)?)));
-        let field = |(name, value): (&'static str, String)| {
-            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
-        };
-        let fields = own.into_iter().chain(forwarded).chain(kept).filter_map(field);
-        ForwardedBy { fields: fields.chain(self.identity.added.iter().cloned()).collect() }
+        let elements: Vec<_> = before.into_iter().chain([self.element()]).collect();
+        Some(elements.join(", "))
     }
 
     /// This hop, as an element of Forwarded (RFC 7239 §4).
@@ -71,6 +88,19 @@ impl Caller {
         let host = if is_quotable { format!(";host=\"{}\"", self.authority) } else { String::new() };
         format!("for={peer}{host};proto={}", scheme(self.is_tls))
     }
+}
+
+/// A field's values with one more behind them.
+fn appended(outer: &HeaderMap, name: &HeaderName, own: &str) -> Option<HeaderValue> {
+    match joined(outer, name) {
+        Some(before) => valid(format!("{before}, {own}")),
+        None => HeaderValue::from_str(own).ok(),
+    }
+}
+
+/// The value of a field. Nothing that a client or a proxy can send makes it invalid.
+fn valid(value: String) -> Option<HeaderValue> {
+    HeaderValue::try_from(value).ok()
 }
 
 /// An address as Forwarded has it (RFC 7239 §6).
@@ -133,7 +163,7 @@ mod tests {
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             let said = caller.forwarded_by(&outer.collect()).fields;
             let said =
-                said.iter().find(|(name, _)| name == FORWARDED).map(|(_, value)| value.to_str().unwrap());
+                said.iter().find(|(name, _)| *name == header::FORWARDED).map(|(_, value)| value.to_str().unwrap());
             let expected = expected.map(|before: &str| format!("{before}{OWN}"));
             assert_eq!(said, expected.as_deref(), "{is_by_proxy} {fields:?} {forwarded:?}");
         }

@@ -7,13 +7,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
-use http::header::HeaderMap;
+use http::header::{FORWARDED, HeaderMap, HeaderName};
 
 use crate::config::TrustedProxies;
 
-pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-pub(super) const FORWARDED: &str = "forwarded";
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The address of the client of a request that came from `peer`; `None` is a peer on a Unix socket. An entry that is
 /// not an address ends the search: the client is then the last known proxy.
@@ -86,23 +86,28 @@ pub(super) fn address(written: &[u8]) -> Option<IpAddr> {
 
 /// Whether a proxy reports that the client came over TLS. Of several reports, the last one counts.
 pub(super) fn says_https(headers: &HeaderMap) -> bool {
-    let last = |name: &str| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
-    if let Some(scheme) = last("x-forwarded-proto") {
+    let last = |name: &HeaderName| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
+    if let Some(scheme) = last(&X_FORWARDED_PROTO) {
         return scheme == "https";
     }
-    let element = last(FORWARDED).unwrap_or_default();
+    let element = last(&FORWARDED).unwrap_or_default();
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
 }
 
 /// A field's values as one (RFC 9110 §5.3); `None` if there are none.
-pub(super) fn joined(fields: &HeaderMap, name: &str) -> Option<String> {
-    let values: Vec<_> = fields.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(", "))
+pub(super) fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = fields.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut all = values.next()?.to_owned();
+    for value in values {
+        all.push_str(", ");
+        all.push_str(value);
+    }
+    Some(all)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -149,7 +154,7 @@ mod tests {
     #[test]
     fn without_the_other_field_forwarded_says_who_the_client_is() {
         let found = |values: &[&str]| {
-            let values: Vec<_> = values.iter().map(|value| (FORWARDED, *value)).collect();
+            let values: Vec<_> = values.iter().map(|value| ("forwarded", *value)).collect();
             client_address(&trusted(), "10.0.0.1".parse().ok(), &fields(&values)).unwrap().to_string()
         };
         for (values, expected) in [
@@ -169,7 +174,7 @@ mod tests {
         ] {
             assert_eq!(found(values), expected, "{values:?}");
         }
-        let both = fields(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "198.51.100.7")]);
+        let both = fields(&[("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "198.51.100.7")]);
         let client = client_address(&trusted(), "10.0.0.1".parse().ok(), &both);
         assert_eq!(client, "198.51.100.7".parse().ok());
     }
@@ -178,7 +183,7 @@ mod tests {
         #[test]
         fn nothing_before_a_proxys_own_element_counts(value in "[ -~\t]{0,60}") {
             let forwarded = format!("{value}, for=198.51.100.7;host=\"a\"");
-            let client = client_address(&trusted(), "10.0.0.1".parse().ok(), &fields(&[(FORWARDED, &forwarded)]));
+            let client = client_address(&trusted(), "10.0.0.1".parse().ok(), &fields(&[("forwarded", &forwarded)]));
             prop_assert_eq!(client, "198.51.100.7".parse().ok());
         }
 

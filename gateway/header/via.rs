@@ -9,13 +9,12 @@ pub const GATEWAY_NAME: &str = "batchgate";
 
 /// The entry for a request that came over this version of HTTP.
 #[must_use]
-pub fn via_entry(received: Version) -> String {
-    let version = match received {
-        Version::HTTP_2 => "2",
-        Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    };
-    format!("{version} {GATEWAY_NAME}")
+pub const fn via_entry(received: Version) -> &'static str {
+    match received {
+        Version::HTTP_2 => "2 batchgate",
+        Version::HTTP_10 => "1.0 batchgate",
+        _ => "1.1 batchgate",
+    }
 }
 
 /// Counts the gateways of this kind that a request with these fields has passed.

@@ -21,11 +21,11 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
 use crate::clock::Stopwatch;
-use crate::header::X_REQUEST_ID;
 use crate::memory::GaveWay;
 use crate::phase::Phase;
 use crate::problem::ErrorReply;
 use crate::session::{Rest, Session};
+use crate::transport::field_names::canonical;
 
 use super::context::Context;
 use super::reply::{Caching, Reply};
@@ -90,18 +90,19 @@ pub(super) fn head(
     fields: Vec<(HeaderName, HeaderValue)>,
 ) -> pingora::Result<ResponseHeader> {
     let added = context.cors.len() + context.limit_fields.len() + 4;
-    let mut head = ResponseHeader::build_no_case(status, Some(fields.len() + added))?;
+    // The names are in their final case from the start, so that nothing makes the head anew for HTTP/1.1.
+    let mut head = ResponseHeader::build(status, Some(fields.len() + added))?;
     if caching == Caching::Never && fields.iter().all(|(name, _)| *name != header::CACHE_CONTROL) {
-        head.append_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+        head.append_header("Cache-Control", HeaderValue::from_static("no-store"))?;
     }
-    head.append_header(X_REQUEST_ID, context.caller.request_id.as_str())?;
+    head.append_header("X-Request-ID", context.caller.request_id.as_str())?;
     for (name, value) in fields {
-        head.append_header(name, value)?;
+        head.append_header(canonical(&name), value)?;
     }
     for (name, value) in context.cors.iter().chain(&context.limit_fields) {
         // The configuration can't name an origin that is not valid in a field, nor a limit.
         if let Ok(value) = HeaderValue::from_str(value) {
-            head.append_header(name.clone(), value)?;
+            head.append_header(canonical(name), value)?;
         }
     }
     Ok(head)
