@@ -58,8 +58,10 @@ async fn connect(
     sending: Sending<'_>,
 ) -> Result<(Lease, Connected), CallFailure> {
     let _seeking = upstream.seeking.acquire().await;
-    // The pool of HTTP/2 is asked when a session is opened.
-    let idle = |_| std::future::ready(None);
+    let idle = |peer: Arc<Peer>| async move {
+        let session = HttpSession::H2(upstream.connections.new_stream(&peer).await?);
+        Some(Connected { session, opened: None })
+    };
     let open = |peer: Arc<Peer>| async move {
         let (session, reused) = upstream.connections.session(&peer, |idle| upstream.may_open(idle)).await?;
         let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.connection_opened(&peer));

@@ -31,6 +31,7 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::v2::{self, H2HandshakeSettings, handshake};
 use pingora::protocols::http::client::HttpSession;
 use pingora::protocols::http::v1::client::HttpSession as Http1Session;
+use pingora::protocols::http::v2::client::Http2Session;
 use pingora::protocols::{Stream, l4};
 use pingora::upstreams::peer::Peer as _;
 use pingora::{Error, ErrorType};
@@ -172,11 +173,8 @@ impl Connections {
         may_open: impl Fn(usize) -> bool,
     ) -> pingora::Result<(HttpSession, bool)> {
         let offer = Offer::of(peer.scheme);
-        if offer != Offer::Http1 {
-            // A connection that is going away is not a failure: a new one takes its place.
-            if let Ok(Some(session)) = self.own().http2.reused_http_session(&peer.http).await {
-                return Ok((HttpSession::H2(session), true));
-            }
+        if let Some(session) = self.new_stream(peer).await {
+            return Ok((HttpSession::H2(session), true));
         }
         if offer != Offer::Http2
             && let Some(stream) = self.idle_http1(peer, &Method::GET, may_open).await
@@ -184,6 +182,15 @@ impl Connections {
             return Ok((http1_session(stream, peer), true));
         }
         Ok((self.new_session(peer).await?, false))
+    }
+
+    /// A stream of HTTP/2 on a connection that is open, if there is one with room for it.
+    pub(crate) async fn new_stream(&self, peer: &Peer) -> Option<Http2Session> {
+        if Offer::of(peer.scheme) == Offer::Http1 {
+            return None;
+        }
+        // A connection that is going away is not a failure: a new one takes its place.
+        self.own().http2.reused_http_session(&peer.http).await.ok().flatten()
     }
 
     /// A session on a new connection.

@@ -56,7 +56,7 @@ enum Wire {
 }
 
 impl Connection {
-    /// A connection to a target that is idle, if there is one that can be used.
+    /// A connection to a target that is idle, or over HTTP/2 one with room for another stream, if there is one.
     pub(super) async fn idle(
         upstream: &Upstream,
         peer: &Peer,
@@ -64,13 +64,14 @@ impl Connection {
         method: &Method,
     ) -> Option<Self> {
         if speaks_http2(peer.scheme, needs) {
-            return None;
+            let http2 = upstream.connections.new_stream(peer).await?;
+            return Some(Self { wire: Wire::Http2(Box::new(http2)), reused: true });
         }
         let stream = upstream.connections.idle_http1(peer, method, |idle| upstream.may_open(idle)).await?;
         Some(Self { wire: Wire::Http1(stream), reused: true })
     }
 
-    /// Opens a connection to a target; or, over HTTP/2, takes one that has room for another stream.
+    /// Opens a connection to a target; or, over HTTP/2, takes one that another request has opened meanwhile.
     ///
     /// # Errors
     /// The target could not be connected to.
