@@ -134,6 +134,12 @@ mod undo;
 /// Requests that are sent ahead of the replies.
 mod pipelining;
 
+/// Real servers, over each engine.
+mod real_servers;
+
+/// Connections of HTTP/2 that batches share.
+mod http2_sharing;
+
 /// Upstreams that fail in every way, and what an item then says.
 mod upstream_faults;
 

@@ -121,6 +121,18 @@ fn a_service_that_closes_after_a_few_replies_answers_every_item_once() {
 }
 
 #[test]
+fn a_service_that_breaks_every_connection_gets_few_items_twice() {
+    const SEATS: usize = 16;
+    let upstream = Upstream::answering(|_| Answer::close());
+    let gateway = gateway(upstream.url(), "concurrency: 16, pipeline: { depth: 16 }, retry: { attempts: 1 }");
+    let reply = gateway.batch(&gets(200, |number| format!("/{number}")));
+    assert_eq!(reply.statuses(), [502; 200]);
+    let again = gateway.metrics().count("batchgate_upstream_retries_total", &[]);
+    assert!((1..=SEATS).contains(&again), "{again} items were sent again");
+    assert!(upstream.requests().len() <= 200 + SEATS, "{}", upstream.requests().len());
+}
+
+#[test]
 fn a_batch_that_ends_at_its_deadline_leaves_nothing_for_the_next() {
     let (gate, upstream) =
         (Gate::closed(), Upstream::answering(|request| Answer::text(200, &request.target)));

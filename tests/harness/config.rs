@@ -1,6 +1,7 @@
 //! Configurations by chained calls. A test says what matters to it; what it leaves out is left out of
 //! the YAML as well. [`Setup`] adds `listen` and `admin`.
 
+use super::engine;
 use super::gateway::{Gateway, Setup};
 
 /// A configuration in the making. Each part is a YAML flow mapping, and [`Config::with`] adds members
@@ -111,7 +112,7 @@ impl Part {
     fn to_line(&self) -> String {
         let members = self.members.join(", ");
         match &self.name {
-            Some(name) => format!("  {name}: {{ {members} }}"),
+            Some(name) => format!("  {name}: {{ {} }}", engine::for_this_run(&members)),
             None => format!("  - {{ {members} }}"),
         }
     }

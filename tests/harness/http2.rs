@@ -1,7 +1,8 @@
-//! HTTP/2 on both sides, by the h2 library: a client that ends its bodies as a test says, and an
-//! upstream that keeps what it gets and answers from a script.
+//! HTTP/2 on both sides, by the h2 library: a client that ends its bodies as a test says, an upstream that keeps what it
+//! gets and answers from a script, and a front for services that speak HTTP/1.1.
 
 mod client;
+pub(super) mod front;
 mod socket;
 mod upstream;
 

@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod dns;
+mod engine;
 pub(crate) mod gateway;
 pub(crate) mod h2_upstream;
 pub(crate) mod http2;

@@ -49,6 +49,16 @@ impl Server {
         self.process = start_again(self.program, (self.command_in)(self.folder()), self.port);
     }
 
+    /// Sends it a signal, by its name without SIG.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// The id of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its address.
     pub(crate) fn address(&self) -> SocketAddr {
         loopback(self.port)

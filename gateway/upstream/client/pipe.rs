@@ -42,7 +42,7 @@ use crate::upstream::peer::Peer;
 
 use super::incoming::Buffers;
 
-/// A service that closes a connection after fewer replies gets no more requests ahead from this batch.
+/// A service that closes or breaks a connection after fewer replies gets no more requests ahead from this batch.
 const LEAST_ANSWERED: usize = 8;
 
 /// Calls of a pipe that broke that are sent again at once. Together they could be too many connections for the service.
@@ -110,7 +110,7 @@ struct State {
     waiting: Vec<Waker>,
     /// Why calls were sent away the last time.
     last_end: SentAway,
-    /// The service closes its connections after a few replies, so that sending ahead is of no use.
+    /// The service closes or breaks its connections after a few replies, so that sending ahead is of no use.
     is_off: bool,
 }
 
@@ -244,8 +244,11 @@ impl State {
         self.line.retain(|place| Some(place.number) == except);
     }
 
+    /// Ends the connection. If it has carried few calls, and not because one of them was slow, the next one would
+    /// hardly do better, and have all of its calls sent twice.
     fn break_off(&mut self, why: SentAway) {
-        self.wire = None;
+        let answered = self.wire.take().map_or(LEAST_ANSWERED, |wire| wire.answered);
+        self.is_off |= answered < LEAST_ANSWERED && self.last_end != SentAway::Impatient;
         self.send_away(None, why);
     }
 }
@@ -376,10 +379,7 @@ impl InLine {
             }
             // There are bytes that no request has asked for, or nothing more can be written.
             Some(_) => state.break_off(SentAway::Broken),
-            None => {
-                state.is_off |= state.wire.as_ref().is_some_and(|wire| wire.answered < LEAST_ANSWERED);
-                state.break_off(SentAway::Closed);
-            }
+            None => state.break_off(SentAway::Closed),
         }
         state.wake_front();
     }

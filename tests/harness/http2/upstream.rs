@@ -196,8 +196,9 @@ async fn answer(
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let (method, headers) = (parts.method.to_string(), field_list(&parts.headers));
     let recorded = Recorded { method, target, headers, head: Vec::new(), body, trailers, connection };
-    let answer = (shared.script)(&recorded);
-    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
+    // A script may wait at a gate.
+    let answer = tokio::task::block_in_place(|| (shared.script)(&recorded));
     // A client that has gone gets nothing.
     drop(reply(&mut respond, answer).await);
 }
