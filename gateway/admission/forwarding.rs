@@ -24,7 +24,8 @@ use crate::header::forwarded::ForwardedBy;
 use crate::header::via_entry;
 
 use super::caller::{Caller, scheme};
-use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, address, joined};
+use super::trusted_proxy::{FORWARDED, X_FORWARDED_FOR, address};
+use crate::header::inherit::as_list;
 use crate::header::variables::address_text;
 
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
@@ -37,9 +38,9 @@ impl Caller {
     /// The code that knows the request's route adds the stripped prefix ([`ForwardedBy::behind`]).
     pub(crate) fn forwarded_by(&self, outer: &HeaderMap) -> ForwardedBy {
         let appended = |name: &str, own: &str| {
-            joined(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
+            as_list(outer, name).map_or_else(|| own.to_owned(), |before| format!("{before}, {own}"))
         };
-        let kept = |name: &'static str| joined(outer, name).filter(|_| self.is_by_proxy);
+        let kept = |name: &'static str| as_list(outer, name).filter(|_| self.is_by_proxy);
         let own = [
             (X_FORWARDED_FOR, appended(X_FORWARDED_FOR, &address_text(self.peer))),
             ("x-forwarded-proto", self.scheme().to_owned()),

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use http::header::HeaderMap;
 
 use crate::config::TrustedProxies;
+use crate::header::inherit::as_list;
 
 pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -86,18 +87,12 @@ pub(super) fn address(written: &[u8]) -> Option<IpAddr> {
 
 /// Whether a proxy reports that the client came over TLS. Of several reports, the last one counts.
 pub(super) fn says_https(headers: &HeaderMap) -> bool {
-    let last = |name: &str| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
+    let last = |name: &str| Some(as_list(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
     if let Some(scheme) = last("x-forwarded-proto") {
         return scheme == "https";
     }
     let element = last(FORWARDED).unwrap_or_default();
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
-}
-
-/// A field's values as one (RFC 9110 §5.3); `None` if there are none.
-pub(super) fn joined(fields: &HeaderMap, name: &str) -> Option<String> {
-    let values: Vec<_> = fields.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(", "))
 }
 
 #[cfg(test)]
