@@ -1,16 +1,34 @@
-//! Text for people: lines to stdout and stderr, in colour where it helps.
+//! What commands write: their output to stdout, lines for people to stderr, in colour where it helps.
 //!
-//! Nothing here fails: if the other end of a pipe is closed, there is no way to report that.
+//! A full disk makes a command fail that writes its output there. A reader that has closed its pipe, such as `head`, has all
+//! that it wanted: that is no failure, and nothing is said about it.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// Writes a line to stdout.
-pub(crate) fn print_line(line: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+/// Why the output of a command is not where it was to go.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output can't be written: {0}")]
+pub(crate) struct Unwritten(io::Error);
+
+/// Writes a line, or a text without its last line end, to stdout: the only way in which commands write their output.
+///
+/// # Errors
+/// Not all of it could be written, and the reader has not closed its pipe.
+pub(crate) fn print_line(line: impl Display) -> Result<(), Unwritten> {
+    let mut output = io::stdout().lock();
+    unless_closed(writeln!(output, "{line}").and_then(|()| output.flush()))
 }
 
-/// Writes a line to stderr.
+/// What came of writing for a reader: one that has closed its pipe wants no more.
+pub(crate) fn unless_closed(written: io::Result<()>) -> Result<(), Unwritten> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritten(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a line to stderr. If that fails, there is nowhere to say so.
 pub(crate) fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
@@ -64,6 +82,11 @@ impl Paint {
     }
 }
 
+/// A number of things: `1 item`, `2 items`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// At most `width` characters of the text, on one line and harmless: white space becomes one space, and a character
 /// that could control a terminal becomes a dot.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
@@ -93,6 +116,13 @@ mod tests {
         assert_eq!(one_line("\u{1b}[31mred\u{202e}", 9), "·[31mred·");
         assert_eq!(one_line("12345", 5), "12345");
         assert_eq!(one_line("123456", 5), "1234…");
+    }
+
+    #[test]
+    fn one_thing_is_not_several() {
+        for (count, text) in [(0, "0 batches"), (1, "1 batch"), (2, "2 batches")] {
+            assert_eq!(counted(count, "batch", "batches"), text);
+        }
     }
 
     #[test]

@@ -82,8 +82,13 @@ mod health {
             assert_eq!(code(&output), Some(1));
             assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
         }
-        let usage = run(batchgate().args(["health", "--admin", "9901"]));
-        assert_eq!(code(&usage), Some(2), "{}", text(&usage));
+        for (address, part) in
+            [("9901", "write HOST:PORT, such as"), ("http://127.0.0.1:9901", "without a scheme and a path")]
+        {
+            let usage = run(batchgate().args(["health", "--admin", address]));
+            assert_eq!(code(&usage), Some(2), "{}", text(&usage));
+            assert!(text(&usage).contains(part), "{part} is not in {}", text(&usage));
+        }
     }
 }
 
@@ -193,6 +198,69 @@ mod several_files {
     }
 }
 
+mod output {
+    use super::*;
+
+    /// Every command that writes an output. `FILE` is a configuration, `BATCH` a batch.
+    const COMMANDS: [&str; 11] = [
+        "--help",
+        "--version",
+        "init -",
+        "schema",
+        "check --config FILE",
+        "check --json --config FILE",
+        "explain --config FILE BATCH",
+        "openapi --config FILE",
+        "import openapi tests/openapi/petstore.yaml",
+        "completions bash",
+        "man",
+    ];
+
+    fn of(command: &str, output: impl Into<Stdio>) -> Output {
+        let (_folder, config) =
+            file("a.yaml", &format!("listen: 127.0.0.1:80\n{RESPONDS}\nbatch: [{{ path: /b }}]"));
+        let (_other, batch) = file("batch.json", r#"{"requests":[{"method":"GET","url":"/a"}]}"#);
+        let words = command.split(' ').map(|word| match word {
+            "FILE" => &*config,
+            "BATCH" => &*batch,
+            word => word,
+        });
+        let mut program = batchgate();
+        program.args(words).stdout(output).stderr(Stdio::piped());
+        program.spawn().unwrap().wait_with_output().unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_makes_a_command_fail() {
+        for command in COMMANDS {
+            let full = of(command, fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+            assert_eq!(code(&full), Some(1), "{command}: {}", text(&full));
+            assert!(
+                text(&full).contains("standard output can't be written: No space left"),
+                "{}",
+                text(&full)
+            );
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_enough_is_no_failure() {
+        for command in COMMANDS {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let closed = of(command, writer);
+            assert_eq!((code(&closed), text(&closed).as_str()), (Some(0), ""), "{command}");
+        }
+    }
+
+    #[test]
+    fn one_input_is_not_two() {
+        let both = run_with_input(&["explain", "--config", "-", "-"], "listen: 127.0.0.1:80");
+        assert_eq!(code(&both), Some(2), "{}", text(&both));
+        assert!(text(&both).contains("can't both be standard input"), "{}", text(&both));
+    }
+}
+
 mod set {
     use super::*;
 
@@ -218,6 +286,8 @@ mod set {
         for (set, status, part) in [
             ("limits.memory=much", 1, "--> --set limits.memory:1:15"),
             ("limit.memory=1GiB", 1, "did you mean `limits`?"),
+            ("routes.0.path=null", 1, "--> --set routes.0.path:1:10"),
+            ("listen=", 1, "--> --set listen:1:1"),
             ("routes.7.path=/a", 1, "write a number from 0 to 1"),
             ("limits.memory", 2, "write KEY=VALUE"),
         ] {
@@ -248,13 +318,20 @@ mod manual {
         for (arguments, parts) in [
             (&["man"][..], [".TH batchgate 1", "batchgate\\-health(1)", "Exit codes"]),
             (&["man", "check"], [".TH batchgate-check 1", "\\-\\-strict", "in CI"]),
+            (&["man", "import"], [".TH batchgate-import 1", "\\-\\-lossy", "\\-\\-upstream"]),
+            (
+                &["man", "import", "openapi"],
+                [".TH batchgate-import-openapi 1", "\\-\\-lossy", "\\-\\-output"],
+            ),
         ] {
             let page = text(&run(batchgate().args(arguments)));
             let missing: Vec<_> = parts.iter().filter(|part| !page.contains(**part)).collect();
             assert!(missing.is_empty(), "{missing:?} are not in\n{page}");
         }
-        let unknown = run(batchgate().args(["man", "serve"]));
-        assert_eq!(code(&unknown), Some(1), "{}", text(&unknown));
+        for command in [&["man", "serve"][..], &["man", "import", "swagger"]] {
+            let unknown = run(batchgate().args(command));
+            assert_eq!(code(&unknown), Some(1), "{}", text(&unknown));
+        }
     }
 }
 

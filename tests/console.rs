@@ -120,7 +120,10 @@ fn what_can_not_be_sent_says_why() {
         (json!({"path": "/batch", "headers": [["Content-Type", "application/json"]], "body": "{"}), 200),
         (json!({"path": "no path", "headers": [], "body": ""}), 400),
         (json!({"path": "/batch", "headers": [["a b", ""]], "body": ""}), 400),
+        (json!({"path": "/batch", "headers": [["Content-Length", "99"]], "body": "{}"}), 400),
+        (json!({"path": "/batch", "headers": [["transfer-encoding", "chunked"]], "body": "{}"}), 400),
         (json!({"unknown": 1}), 400),
+        (json!(7), 400),
     ] {
         let reply = Request::post("/send", "application/json", body.to_string()).send(gateway.admin());
         assert_eq!(reply.status, expected, "{body}: {}", reply.text());

@@ -1,6 +1,7 @@
 //! The log: one line a batch, one a failed item, with ids and trace context; nobody writes lines into it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -236,7 +237,7 @@ fn an_access_log_that_cant_be_opened_keeps_the_gateway_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("batchgate.yaml");
     let text = "listen: 127.0.0.1:0\nadmin: off\nroutes: [{ path: /, respond: { status: 404 } }]\nlog: { access: { file: missing/access.log } }\n";
-    std::fs::write(&file, text).unwrap();
+    fs::write(&file, text).unwrap();
     let output = crate::harness::programs::run(batchgate().arg("run").arg("--config").arg(&file));
     let said = crate::harness::programs::text(&output);
     assert!(!output.status.success() && said.contains("missing/access.log could not be opened"), "{said}");
@@ -267,6 +268,49 @@ fn the_first_line_names_the_addresses_and_counts() {
     let line = gateway
         .log_line(&[&[("kind", "start"), ("admin", &gateway.admin().to_string())], &counts[..]].concat());
     assert!(line["listen"].as_str().unwrap().contains(&gateway.address().to_string()), "{line}");
+}
+
+/// The names of a line's members, in their order.
+fn names(line: &str) -> Vec<String> {
+    let members = line.trim_matches(['{', '}']).split(",\"");
+    let names = members.map(|member| member.split(':').next().unwrap().trim_matches('"').to_owned());
+    // Whether a connection had to be opened is not the same in each run.
+    names.filter(|name| name != "connect_ms").collect()
+}
+
+#[test]
+fn the_lines_that_the_document_shows_have_the_members_of_real_ones() {
+    let upstream = Upstream::start();
+    upstream.on("/orders/99", Answer::text(404, "no"));
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys.txt");
+    // The SHA-256 of `secret`.
+    fs::write(&keys, "alice:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n").unwrap();
+    let config = Config::new().upstream("orders", upstream.url()).route("/orders", "orders").batch("/batch");
+    let config = config
+        .raw("rate_limits: [{ name: clients, per: all, rate: 1/m, burst: 2, routes: [/orders] }]")
+        .raw(format!("auth: {{ api_keys: {{ file: {} }} }}", keys.display()));
+    let gateway = config.start();
+    let batch = json!({"requests": [
+        {"id": "good", "method": "GET", "url": "/orders/1"}, {"id": "miss", "method": "GET", "url": "/orders/99"},
+        {"id": "late", "method": "GET", "url": "/orders/1"},
+    ]});
+    let request = Request::batch(&batch).header("X-API-Key", "secret").header("traceparent", PARENT);
+    gateway.send(&request.header("X-Request-Id", "shown-1").header("Prefer", "order=sequential"));
+    let lines = || {
+        let lines = gateway.process().lines().into_iter();
+        lines.filter(|line| line.contains("shown-1")).collect::<Vec<_>>()
+    };
+    until_true("the line of the batch and two of items", || lines().len() == 3);
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/operations.md")).unwrap();
+    let shown: Vec<_> = document.lines().filter(|line| line.starts_with("{\"timestamp\"")).collect();
+    assert_eq!(shown.len(), 3);
+    let real = lines();
+    for (shown, part) in shown.into_iter().zip(["\"kind\":\"batch\"", "\"id\":\"miss\"", "\"id\":\"late\""]) {
+        let real = real.iter().find(|line| line.contains(part)).unwrap();
+        assert!(shown.contains(part), "{shown}");
+        assert_eq!(names(shown), names(real), "a real line is {real}");
+    }
 }
 
 /// The log lines that have this text.

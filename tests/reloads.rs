@@ -72,3 +72,31 @@ fn no_request_is_lost_while_routes_certificates_and_compression_change() {
     let counted = gateway.metrics().sum("batchgate_requests_total", &[]);
     assert!(counted >= f64::from(u32::try_from(answered).unwrap()), "{counted} of {answered}");
 }
+
+/// The series of gauges that have this part.
+fn gauges(gateway: &Gateway, part: &str) -> Vec<String> {
+    let text = gateway.admin_get("/metrics").text();
+    let is_gauge = |series: &str| {
+        let name = series.split(['{', ' ']).next().unwrap_or_default();
+        text.contains(&format!("# TYPE {name} gauge\n"))
+    };
+    text.lines().filter(|line| line.contains(part) && is_gauge(line)).map(str::to_owned).collect()
+}
+
+#[test]
+fn gauges_of_what_a_reload_removes_go() {
+    let (stays, removed) = (Upstream::start(), Upstream::start());
+    let with_stays = Config::new().upstream("stays", stays.url()).route("/", "stays");
+    let keys = format!("auth: {{ jwt: {{ jwks: \"{}/keys\", audience: a, issuer: i }} }}", stays.url());
+    let both = with_stays.clone().upstream("removed", removed.url()).route("/removed", "removed").raw(keys);
+    let gateway = both.start();
+    for (part, families) in [("upstream=\"removed\"", 5), ("/keys\"", 1)] {
+        let found = gauges(&gateway, part);
+        assert!(found.len() >= families, "{part}: {found:?}");
+    }
+    reload(&gateway, &with_stays);
+    for part in ["upstream=\"removed\"", "/keys\""] {
+        assert_eq!(gauges(&gateway, part), Vec::<String>::new());
+    }
+    assert!(gauges(&gateway, "upstream=\"stays\"").len() >= 5);
+}

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,8 +14,10 @@ use tempfile::TempDir;
 use crate::harness::certificate::Certificate;
 use crate::harness::gateway::batchgate;
 use crate::harness::ports::{free_port, loopback};
+use crate::harness::process::Process;
 use crate::harness::programs::{run, text};
-use crate::harness::{Answer, Gateway, Setup, Upstream};
+use crate::harness::wait::{PATIENCE, until_true};
+use crate::harness::{Answer, Gate, Gateway, Setup, Upstream};
 
 /// A file to send, in a folder of its own.
 struct Sent {
@@ -94,7 +98,7 @@ fn what_the_reply_calls_retryable_is_sent_once_more() {
     let sent = Sent::new("items.ndjson", lines);
     let output = sent.to(&url(&gateway), &[]);
     assert_eq!(code(&output), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("3 items in 1 batches, 1 failed, 2 resent"), "{}", text(&output));
+    assert!(text(&output).contains("3 items in 1 batch, 1 failed, 2 resent"), "{}", text(&output));
     assert!(text(&output).contains("1 of 3 items failed"), "{}", text(&output));
     let results = sent.results();
     let what = |index: usize| (results[index]["status"].clone(), results[index]["attempts"].clone());
@@ -146,7 +150,7 @@ fn retryable_items_of_a_batch_file_are_sent_once_more_alone() {
     let sent = Sent::new("batch.json", &batch.to_string());
     let output = sent.to(&url(&gateway), &[]);
     assert_eq!(code(&output), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("2 items were sent once more"), "{}", text(&output));
+    assert!(text(&output).contains("items sent once more: 2"), "{}", text(&output));
     let reply: Value = serde_json::from_str(&fs::read_to_string(&sent.results).unwrap()).unwrap();
     let results: Vec<_> = reply["responses"]
         .as_array()
@@ -214,17 +218,32 @@ fn a_wrong_command_line_sends_nothing() {
     for (arguments, part) in [
         (&[][..], "need --method and --path"),
         (&["--method", "PATCH"], "--path"),
-        (&["--batch-size", "0"], "batch-size"),
+        (&["--batch-size", "0"], "write a number, 1 or more"),
+        (&["--retries", "often"], "write a number; 0 means"),
+        (&["--timeout", "5s"], "write a number of seconds"),
+        (&["--content-type", "ndjson"], "write a media type"),
         (&["-H", "nothing"], "Name: value"),
+        (&["--method", "PATCH", "--path", "/orders/{order}"], "the header line has no `order`"),
+        (&["--method", "PUT", "--path", "/orders/{id}", "--body", "id,status"], "has no `status`"),
         (&["--content-type", "application/xml", "--method", "PUT", "--path", "/a"], "for records"),
     ] {
         let output = csv.to("http://127.0.0.1:1", arguments);
         assert_eq!(code(&output), Some(2), "{}", text(&output));
         assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
     }
-    for arguments in [["send", "/nowhere.json"], ["send", "/nowhere"]] {
-        let output = run(batchgate().args(arguments));
+    let file = csv.file.display().to_string();
+    for (arguments, part) in [
+        (&["/nowhere.json"][..], "/nowhere.json can't be read: No such file"),
+        (&["/nowhere"], "add --content-type"),
+        (
+            &["--content-type", "text/plain", "--results", "/nowhere/r", &file],
+            "--results /nowhere/r can't be",
+        ),
+        (&["--url", "https://a", "--ca", "/no.pem", "--content-type", "a/b", &file], "--ca /no.pem can't be"),
+    ] {
+        let output = run(batchgate().arg("send").args(arguments));
         assert_eq!(code(&output), Some(2), "{}", text(&output));
+        assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
     }
 }
 
@@ -244,6 +263,115 @@ fn a_results_file_is_not_destroyed() {
     fs::write(&unreadable.results, "an earlier run").unwrap();
     assert_eq!(code(&unreadable.to(&url(&gateway), &[])), Some(1));
     assert_eq!(fs::read_to_string(&unreadable.results).unwrap(), "an earlier run");
+}
+
+mod signals {
+    use super::*;
+
+    /// A run of three batches with an item each. The first has its result, and the second waits at the gate.
+    fn run_until_the_second(gate: &Gate) -> (Upstream, Gateway, Sent, Process) {
+        let waiting = gate.clone();
+        let (arrives, arrival) = mpsc::channel();
+        let upstream = Upstream::answering(move |request| {
+            if request.target == "/2" {
+                arrives.send(()).unwrap();
+                waiting.pass();
+            }
+            Answer::text(200, "ok")
+        });
+        // Whatever the machine does meanwhile, the item does not run out of time.
+        let gateway = Setup::tuned(&upstream.url(), "timeout: { item: 1m }", "deadline: 1m").start();
+        let lines: String = (1..=3).map(|n| format!("{{\"method\":\"GET\",\"url\":\"/{n}\"}}\n")).collect();
+        let sent = Sent::new("items.ndjson", &lines);
+        let mut command = batchgate();
+        command.args(["send", "--url", &url(&gateway), "--batch-size", "1", "--concurrency", "1"]);
+        command.arg("--results").arg(&sent.results).arg(&sent.file);
+        let process = Process::start("send", command);
+        arrival.recv_timeout(PATIENCE).unwrap();
+        (upstream, gateway, sent, process)
+    }
+
+    #[test]
+    fn what_is_under_way_ends_first() {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            let gate = Gate::closed();
+            let (upstream, _gateway, sent, process) = run_until_the_second(&gate);
+            process.signal(signal);
+            process.line_with(&[signal, "nothing more is sent"]);
+            gate.open();
+            assert_eq!(process.wait().code(), Some(code));
+            let said = process.final_output();
+            assert!(said.contains("2 items in 2 batches, 0 failed"), "{said}");
+            assert!(said.contains(&format!("ended by SIG{signal}; the records without results")), "{said}");
+            let results: Vec<_> = sent.results().iter().map(|result| result["status"].clone()).collect();
+            assert_eq!(results, [json!(200), json!(200)]);
+            assert!(upstream.requests_to("/3").is_empty());
+        }
+    }
+
+    #[test]
+    fn a_second_signal_leaves_what_is_under_way_and_says_so() {
+        let gate = Gate::closed();
+        let (_upstream, _gateway, sent, process) = run_until_the_second(&gate);
+        process.signal("INT");
+        process.line_with(&["SIGINT: "]);
+        process.signal("INT");
+        assert_eq!(process.wait().code(), Some(130));
+        gate.open();
+        let results = sent.results();
+        assert_eq!((results.len(), &results[1]["status"]), (2, &Value::Null), "{results:?}");
+        assert!(results[1]["problem"].as_str().unwrap().contains("nobody can say"), "{results:?}");
+        assert!(process.final_output().contains("2 items in 2 batches, 1 failed"), "{}", process.output());
+    }
+
+    #[test]
+    fn a_run_that_waits_for_its_input_or_for_a_pause_can_be_ended() {
+        let upstream = Upstream::answering(|_| Answer::text(503, "busy").header("Retry-After", "50"));
+        let gateway = Gateway::before(&upstream);
+        let mut command = batchgate();
+        command.args(["send", "--url", &url(&gateway), "--content-type", "application/x-ndjson", "-"]);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        drop(command);
+        let item = "{\"method\":\"GET\",\"url\":\"/a\"}\n".repeat(100);
+        writer.write_all(item.as_bytes()).unwrap();
+        // Its batch waits for 50 seconds, and the next one has no end yet.
+        until_true("the batch", || !upstream.requests().is_empty());
+        assert!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        drop(writer);
+        assert_eq!(code(&output), Some(143), "{}", text(&output));
+        assert!(text(&output).contains("100 items in 1 batch, 100 failed"), "{}", text(&output));
+    }
+}
+
+/// A server that answers a batch without being a gateway, or does not answer.
+#[test]
+fn what_stands_in_the_way_is_said() {
+    let moving =
+        Upstream::answering(|_| Answer::text(307, "").header("Location", "https://new.example/batch"));
+    let busy_until = Upstream::answering(|_| {
+        Answer::text(503, "busy").header("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")
+    });
+    let refused = format!("http://{}", loopback(free_port()));
+    let line = "{\"method\":\"GET\",\"url\":\"/a\"}\n";
+    let batch = r#"{"requests":[{"method":"GET","url":"/a"}]}"#;
+    for (url, part) in [
+        (refused.as_str(), "no connection to 127.0.0.1:"),
+        (&moving.url(), "307 Temporary Redirect, Location: https://new.example/batch; --url and --endpoint"),
+        (&busy_until.url(), "but send waits 60 s at most"),
+    ] {
+        let sent = Sent::new("items.ndjson", line);
+        let output = sent.to(url, &["--retries", "1"]);
+        assert_eq!(code(&output), Some(1), "{}", text(&output));
+        let result = &sent.results()[0];
+        assert!(result["problem"].as_str().unwrap().contains(part), "{result}");
+        let output = Sent::new("batch.json", batch).to(url, &["--retries", "1"]);
+        assert_eq!(code(&output), Some(1), "{}", text(&output));
+        assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
+    }
+    assert_eq!((moving.requests().len(), busy_until.requests().len()), (2, 2));
 }
 
 #[test]

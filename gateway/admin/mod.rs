@@ -39,7 +39,8 @@ const INDEX: &str = "batchgate\n\n\
     /readyz    200 while it takes requests, 503 once it drains\n\
     /config    the configuration in use, without secrets\n\
     /targets   the state of each target; POST /targets/UPSTREAM/TARGET/out takes one out, …/in puts it back\n\
-    /batches   the last batches, and when what happened to their items\n";
+    /batches   the last batches, and when what happened to their items\n\
+    /send      POST: sends a batch of the console to the gateway\n";
 const JSON: &str = "application/json";
 
 impl PlainHandler for Admin {

@@ -21,20 +21,18 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::Forwarded;
 use crate::header::forwarded::{ForwardedBy, X_FORWARDED_PREFIX};
+use crate::header::inherit::as_list;
 use crate::header::variables::address_text;
 use crate::header::{X_REQUEST_ID, via_entry};
 
 use super::caller::{Caller, scheme};
-use super::trusted_proxy::{X_FORWARDED_FOR, X_FORWARDED_PROTO, address, joined};
+use super::trusted_proxy::{X_FORWARDED_FOR, X_FORWARDED_PROTO, address};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields of a trusted proxy that are passed on unchanged.
-const KEPT_UNCHANGED: [HeaderName; 3] = [
-    HeaderName::from_static("x-forwarded-port"),
-    X_FORWARDED_PREFIX,
-    HeaderName::from_static("x-real-ip"),
-];
+const KEPT_UNCHANGED: [HeaderName; 3] =
+    [HeaderName::from_static("x-forwarded-port"), X_FORWARDED_PREFIX, HeaderName::from_static("x-real-ip")];
 
 /// The fields that each request has: with Forwarded, but without those that are passed on unchanged.
 const OWN: usize = 6;
@@ -67,7 +65,7 @@ impl Caller {
 
     /// What a trusted proxy says in a field.
     fn kept(&self, outer: &HeaderMap, name: &HeaderName) -> Option<String> {
-        if self.is_by_proxy { joined(outer, name) } else { None }
+        if self.is_by_proxy { as_list(outer, name) } else { None }
     }
 
     /// Forwarded with this hop in it, where it is sent.
@@ -92,7 +90,7 @@ impl Caller {
 
 /// A field's values with one more behind them.
 fn appended(outer: &HeaderMap, name: &HeaderName, own: &str) -> Option<HeaderValue> {
-    match joined(outer, name) {
+    match as_list(outer, name) {
         Some(before) => valid(format!("{before}, {own}")),
         None => HeaderValue::from_str(own).ok(),
     }
@@ -162,8 +160,10 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             let said = caller.forwarded_by(&outer.collect()).fields;
-            let said =
-                said.iter().find(|(name, _)| *name == header::FORWARDED).map(|(_, value)| value.to_str().unwrap());
+            let said = said
+                .iter()
+                .find(|(name, _)| *name == header::FORWARDED)
+                .map(|(_, value)| value.to_str().unwrap());
             let expected = expected.map(|before: &str| format!("{before}{OWN}"));
             assert_eq!(said, expected.as_deref(), "{is_by_proxy} {fields:?} {forwarded:?}");
         }

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 
 use crate::config::TrustedProxies;
+use crate::header::inherit::as_list;
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -86,23 +87,13 @@ pub(super) fn address(written: &[u8]) -> Option<IpAddr> {
 
 /// Whether a proxy reports that the client came over TLS. Of several reports, the last one counts.
 pub(super) fn says_https(headers: &HeaderMap) -> bool {
-    let last = |name: &HeaderName| Some(joined(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
+    let last =
+        |name: &HeaderName| Some(as_list(headers, name)?.rsplit(',').next()?.trim().to_ascii_lowercase());
     if let Some(scheme) = last(&X_FORWARDED_PROTO) {
         return scheme == "https";
     }
     let element = last(&FORWARDED).unwrap_or_default();
     element.split(';').any(|pair| matches!(pair.trim(), "proto=https" | "proto=\"https\""))
-}
-
-/// A field's values as one (RFC 9110 §5.3); `None` if there are none.
-pub(super) fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let mut values = fields.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    let mut all = values.next()?.to_owned();
-    for value in values {
-        all.push_str(", ");
-        all.push_str(value);
-    }
-    Some(all)
 }
 
 #[cfg(test)]

@@ -97,7 +97,8 @@ if items in it would be rejected; 1 it would be refused.")]
 
 Results are lines of JSON, one for each item. Items are sent once more only if the reply says that they may be
 (429, 503, `retryable`), after its Retry-After. Exit codes: 0 no item failed; 1 items failed, or the file could not be sent
-to its end; 2 the command line is wrong, or the file can't be opened, and nothing was sent.")]
+to its end; 2 the command line is wrong, or the file can't be opened, and nothing was sent; 130 or 143: SIGINT or SIGTERM
+ended it, and what was sent has results.")]
     Send(Box<SendArguments>),
     /// Writes a configuration to start from
     #[command(after_help = "Examples:
@@ -148,6 +149,7 @@ terminal is coloured unless NO_COLOR is set.")]
     #[command(after_help = "Examples:
   batchgate man > batchgate.1
   batchgate man run > batchgate-run.1
+  batchgate man import openapi > batchgate-import-openapi.1
   batchgate man check | man -l -")]
     Man(ManArguments),
 }

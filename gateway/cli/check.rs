@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::config_file::ConfigFile;
 use super::routes::RouteRows;
 use crate::config::{Diagnostic, Diagnostics, Loaded, Severity};
-use crate::terminal::{print_error, print_line};
+use crate::terminal::{counted, print_error, print_line};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
     let routes = loaded.as_ref().filter(|_| arguments.routes).map(RouteRows::new);
     if arguments.json {
         let report = Report { ok: passes, routes, ..Report::from_found(&found) };
-        print_line(serde_json::to_string_pretty(&report)?);
+        print_line(serde_json::to_string_pretty(&report)?)?;
         let file = arguments.file.config.display().to_string();
         return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(file).into()) };
     }
@@ -77,15 +77,15 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
         print_error(found);
     }
     if let Some(routes) = routes {
-        print_line(routes);
+        print_line(routes)?;
     }
     print_line(format_args!(
-        "{}: ok ({} upstreams, {} routes, {} batch endpoints)",
+        "{}: ok ({}, {}, {})",
         arguments.file.config.display(),
-        settings.upstreams.len(),
-        settings.routes.routes().len(),
-        settings.batch.len(),
-    ));
+        counted(settings.upstreams.len() as u64, "upstream", "upstreams"),
+        counted(settings.routes.routes().len() as u64, "route", "routes"),
+        counted(settings.batch.len() as u64, "batch endpoint", "batch endpoints"),
+    ))?;
     Ok(())
 }
 

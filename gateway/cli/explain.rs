@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{Method, Request, Uri};
 
 use super::arguments::ExplainArguments;
+use super::misuse::usage;
 use super::request_parts::{field, type_by_ending};
 use crate::admission::{Caller, ConnectionInfo};
 use crate::batch::BatchRefusal;
@@ -50,13 +51,17 @@ enum ExplainError {
 
 /// Explains a batch.
 pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Box<dyn Error>> {
+    if [&arguments.file.config, &arguments.batch].iter().all(|file| file.as_os_str() == "-") {
+        let message = "--config and the batch can't both be standard input; give the file of one of them";
+        return Err(usage(message).into());
+    }
     let settings = arguments.file.source()?.load()?.settings;
     let explanation =
         explained(arguments, &settings).map_err(|error| format!("batchgate explain: {error}"))?;
     if arguments.json {
-        print_line(explanation.to_json().trim_end());
+        print_line(explanation.to_json().trim_end())?;
     } else {
-        print_line(explanation);
+        print_line(explanation)?;
     }
     Ok(())
 }

@@ -66,7 +66,8 @@ fn ask(arguments: HealthArguments) -> Result<(), HealthError> {
         let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
         return Err(HealthError::Refused { server, status: reply.status(), text });
     }
-    print_line("ready");
+    // The exit code is the answer: a full disk must not make a gateway that is ready look dead.
+    let _ = print_line("ready");
     Ok(())
 }
 
@@ -82,6 +83,9 @@ fn configured(source: ConfigSource) -> Result<Server, HealthError> {
 fn server(text: &str) -> Result<Server, &'static str> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Server::Unix(path.into()));
+    }
+    if text.contains('/') {
+        return Err("write HOST:PORT without a scheme and a path, such as 127.0.0.1:9901");
     }
     let port =
         text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
@@ -101,7 +105,16 @@ mod tests {
             assert_eq!(server(good), Ok(Server::Tcp(good.to_owned())));
         }
         assert_eq!(server("unix:/run/admin.sock"), Ok(Server::Unix("/run/admin.sock".into())));
-        for bad in ["9901", ":9901", "gateway", "gateway:http", "gateway:99999", ""] {
+        for bad in [
+            "9901",
+            ":9901",
+            "gateway",
+            "gateway:http",
+            "gateway:99999",
+            "",
+            "http://127.0.0.1:9901",
+            "127.0.0.1:9901/readyz",
+        ] {
             assert!(server(bad).is_err(), "{bad}");
         }
     }

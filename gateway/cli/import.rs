@@ -10,7 +10,7 @@ use clap::Subcommand;
 use super::new_file::{self, NewFileError};
 use crate::config::{self, Diagnostics};
 use crate::openapi::{ImportError, Imported, Loss, import};
-use crate::terminal::{print_error, print_line};
+use crate::terminal::{Unwritten, print_error, print_line};
 
 /// Bytes of a document.
 const MAX_DOCUMENT: u64 = 32 << 20;
@@ -67,7 +67,9 @@ enum Failure {
     #[error("{0}: it makes a configuration with errors, so nothing was written\n{1}")]
     Configuration(String, Diagnostics),
     #[error(transparent)]
-    Unwritten(#[from] NewFileError),
+    NoFile(#[from] NewFileError),
+    #[error(transparent)]
+    Unwritten(#[from] Unwritten),
 }
 
 /// A line for each loss.
@@ -102,7 +104,7 @@ fn openapi(arguments: &OpenapiArguments) -> Result<(), Failure> {
         .map_err(|diagnostics| Failure::Configuration(name.clone(), diagnostics))?;
     match &arguments.output {
         Some(file) => new_file::write(file, &text)?,
-        None => print_line(text.trim_end()),
+        None => print_line(text.trim_end())?,
     }
     if !losses.is_empty() {
         print_error(format_args!("{name}: not everything could be kept:\n{}", Losses(losses)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::new_file::{self, NewFileError};
 use crate::config::{self, Diagnostics, scalar};
-use crate::terminal::{print_error, print_line};
+use crate::terminal::{Unwritten, print_error, print_line};
 
 /// The file, with `@NAME@` in place of what the options say.
 const TEMPLATE: &str = include_str!("init.yaml");
@@ -29,7 +29,9 @@ enum InitError {
     #[error("batchgate init: the options make a configuration with errors, so nothing was written\n{0}")]
     Options(Diagnostics),
     #[error("batchgate init: {0}")]
-    Unwritten(#[from] NewFileError),
+    NoFile(#[from] NewFileError),
+    #[error("batchgate init: {0}")]
+    Unwritten(#[from] Unwritten),
 }
 
 /// Writes the file.
@@ -42,8 +44,7 @@ fn init(InitArguments { file, upstream, listen }: &InitArguments) -> Result<(), 
     let name = file.display().to_string();
     config::parse(&text, &name, Path::new(""), &|_| None).map_err(InitError::Options)?;
     if file.as_os_str() == "-" {
-        print_line(text.trim_end());
-        return Ok(());
+        return Ok(print_line(text.trim_end())?);
     }
     new_file::write(file, &text)?;
     print_error(format_args!("{name} is written. Next: edit it, then `batchgate run --config {name}`."));

@@ -1,6 +1,6 @@
 //! The command line: reads it, runs the command, and turns the result into an exit code.
 //!
-//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
+//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong, 130 and 143 a signal has ended `send`.
 
 mod arguments;
 mod check;
@@ -10,6 +10,7 @@ mod health;
 mod init;
 mod import;
 mod manual;
+mod misuse;
 mod new_file;
 mod openapi;
 mod request_parts;
@@ -23,7 +24,7 @@ use clap::Parser;
 
 use crate::config;
 use crate::process::lifecycle;
-use crate::terminal::{print_error, print_line};
+use crate::terminal::{print_error, print_line, unless_closed};
 use arguments::{Cli, Command};
 
 /// Runs the program.
@@ -34,8 +35,8 @@ pub fn main() -> ExitCode {
         Ok(Err(error)) => match error.downcast::<clap::Error>() {
             Ok(message) => misused(&message),
             Err(error) => {
-                print_error(error);
-                ExitCode::FAILURE
+                print_error(&error);
+                send::exit_code(&*error).unwrap_or(ExitCode::FAILURE)
             }
         },
         Err(message) => misused(&message),
@@ -44,8 +45,10 @@ pub fn main() -> ExitCode {
 
 /// Says what is wrong with the command line. `--help` and `--version` come here too, with 0.
 fn misused(message: &clap::Error) -> ExitCode {
-    // A failure to print means that the pipe was closed.
-    let _ = message.print();
+    if let Err(error) = unless_closed(message.print()) {
+        print_error(error);
+        return ExitCode::FAILURE;
+    }
     u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
@@ -56,18 +59,12 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Health(arguments) => health::run(arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Schema => {
-            print_line(config::schema().trim_end());
-            Ok(())
-        }
+        Command::Schema => Ok(print_line(config::schema().trim_end())?),
         Command::Import(arguments) => import::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Send(arguments) => Ok(send::run(*arguments)?),
         Command::Init(arguments) => init::run(&arguments),
-        Command::Completions(arguments) => {
-            manual::completions::<Cli>(&arguments);
-            Ok(())
-        }
+        Command::Completions(arguments) => manual::completions::<Cli>(&arguments),
         Command::Man(arguments) => manual::man::<Cli>(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments.into()),
     }

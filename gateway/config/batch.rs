@@ -34,7 +34,8 @@ const QUERY_TEXT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["path"]))]
 pub(in crate::config) struct BatchDocument {
-    /// Its exact path.
+    /// Its path. With one slash more or less at the end (`/batch/`) it is the same endpoint, unless another endpoint or a route has
+    /// that path.
     #[schemars(example = &"/batch")]
     pub(in crate::config) path: At<String>,
     /// Whose conventions it keeps, so that clients made for another batch service work unchanged.

@@ -142,6 +142,7 @@ pub use log::{LogFormat, LogSettings};
 pub use masking::is_secret_field;
 pub use otel::{ResourceAttribute, TraceCompression};
 pub use overrides::Override;
+pub use path_pattern::foreign_sign;
 pub use rate_limit::{LimitedBatch, RateLimit, Share};
 pub use read_file::ReadFile;
 pub use renewal::{RefusedFile, Renewal};
@@ -158,6 +159,7 @@ pub use trusted_proxies::{Forwarded, TrustedProxies};
 pub use upstream::{Balance, HostPolicy, RequestTrailers, Upstream};
 pub use upstream_tls::{Trust, UpstreamTls};
 pub use yaml::diagnostic::{Diagnostic, Diagnostics, Severity};
+pub(crate) use yaml::library::in_words;
 
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Environment;
 use super::sampler::{Parent, Sampler};
+use super::web_url::web_url;
+use super::yaml::diagnostic::quoted;
 
 /// The samplers: their names, the share that each takes (`None`: what the argument says), and what becomes of a parent's
 /// decision.
@@ -65,39 +67,68 @@ impl<'env> Variables<'env> {
         names.into_iter().find_map(|name| self.text(name).map(|text| Variable { name, text }))
     }
 
-    /// The value of a variable, which `read` makes of its text. `expected`: what it should be.
+    fn one(&self, name: &'static str) -> Option<Variable> {
+        self.text(name).map(|text| Variable { name, text })
+    }
+
+    /// The value of a variable, which `read` makes of its text. Otherwise it is reported with what is used instead.
     fn read<T>(
         &mut self,
         variable: &Variable,
-        expected: &str,
+        Wanted { expected, instead }: Wanted<'_>,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let value = read(&variable.text);
+        let Variable { name, text } = variable;
+        let value = read(text);
         if value.is_none() {
-            // What is in the environment may be secret.
-            self.problems.push(format!("`{}` is ignored: it is not {expected}", variable.name));
+            // Header fields and attributes may be secret, and so may be the password in a url.
+            let is_secret = [HEADERS[0], HEADERS[1], ATTRIBUTES].contains(name) || text.contains('@');
+            let shown =
+                if is_secret { "has a value that".to_owned() } else { format!("is {}, which", quoted(text)) };
+            self.problems.push(format!("`{name}` {shown} is not {expected}; {instead}"));
         }
         value
     }
 
     /// Whether nothing may be recorded.
-    pub(super) fn is_disabled(&self) -> bool {
-        let says = |name, word: &str| self.text(name).is_some_and(|text| text.eq_ignore_ascii_case(word));
-        says("OTEL_SDK_DISABLED", "true") || says("OTEL_TRACES_EXPORTER", "none")
+    pub(super) fn is_disabled(&mut self) -> bool {
+        let disabled = self.one("OTEL_SDK_DISABLED").and_then(|variable| {
+            let wanted = Wanted { expected: "`true` or `false`", instead: "traces are recorded" };
+            self.read(&variable, wanted, |text| text.to_ascii_lowercase().parse::<bool>().ok())
+        });
+        let exporter = self.one("OTEL_TRACES_EXPORTER").and_then(|variable| {
+            let wanted = Wanted {
+                expected: "`otlp` or `none`, the only ones that are known here",
+                instead: "`otlp` is used",
+            };
+            let known =
+                |text: &str| ["otlp", "none"].into_iter().find(|known| text.eq_ignore_ascii_case(known));
+            self.read(&variable, wanted, known)
+        });
+        disabled == Some(true) || exporter == Some("none")
     }
 
     /// Where spans are sent, with the path.
-    pub(super) fn endpoint(&self) -> Option<String> {
-        let base = || Some(with_path_of_traces(&self.text("OTEL_EXPORTER_OTLP_ENDPOINT")?));
-        self.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(base)
+    pub(super) fn endpoint(&mut self) -> Option<Uri> {
+        const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+        let variable = self.first([TRACES, "OTEL_EXPORTER_OTLP_ENDPOINT"])?;
+        let wanted = Wanted {
+            expected: "the url of a receiver of traces, such as `http://127.0.0.1:4318`",
+            instead: "no trace is recorded",
+        };
+        let is_complete = variable.name == TRACES;
+        self.read(&variable, wanted, |text| {
+            receiver_url(&if is_complete { text.to_owned() } else { with_path_of_traces(text) })
+        })
     }
 
     /// Fields of the requests that bring spans.
     pub(super) fn headers(&mut self) -> HeaderMap {
-        let names = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
-        let Some(variable) = self.first(names) else { return HeaderMap::new() };
+        let Some(variable) = self.first(HEADERS) else { return HeaderMap::new() };
         let fields = |text: &str| pairs(text)?.iter().map(field).collect::<Option<HeaderMap>>();
-        self.read(&variable, "a list like `name=value,name=value`", fields).unwrap_or_default()
+        let wanted =
+            Wanted { expected: "a list like `name=value,name=value`", instead: "no field of it is sent" };
+        self.read(&variable, wanted, fields).unwrap_or_default()
     }
 
     /// The file with the authorities that may sign the receiver's certificate.
@@ -107,9 +138,9 @@ impl<'env> Variables<'env> {
     }
 
     /// How long a request to the receiver may take.
-    pub(super) fn timeout(&mut self) -> Option<Duration> {
+    pub(super) fn timeout(&mut self) -> Duration {
         let names = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
-        self.first(names).and_then(|variable| self.milliseconds(&variable))
+        self.milliseconds(self.first(names), 10_000)
     }
 
     /// How requests to the receiver are compressed.
@@ -121,38 +152,45 @@ impl<'env> Variables<'env> {
             "none" => Some(TraceCompression::None),
             _ => None,
         };
-        self.read(&variable, "`gzip` or `none`", compression)
+        let wanted = Wanted { expected: "`gzip` or `none`", instead: "`none` is used" };
+        self.read(&variable, wanted, compression)
     }
 
-    /// A duration of the span processor.
-    pub(super) fn duration(&mut self, name: &'static str) -> Option<Duration> {
-        let text = self.text(name)?;
-        self.milliseconds(&Variable { name, text })
+    /// A duration of the span processor, in milliseconds if the variable says none.
+    pub(super) fn duration(&mut self, name: &'static str, otherwise: u64) -> Duration {
+        self.milliseconds(self.one(name), otherwise)
     }
 
-    fn milliseconds(&mut self, variable: &Variable) -> Option<Duration> {
+    fn milliseconds(&mut self, variable: Option<Variable>, otherwise: u64) -> Duration {
         let milliseconds = |text: &str| text.parse().ok().filter(|number| *number > 0);
-        self.read(variable, "a number of milliseconds", milliseconds).map(Duration::from_millis)
+        let instead = format!("{otherwise} is used");
+        let wanted = Wanted { expected: "a number of milliseconds", instead: &instead };
+        let given = variable.and_then(|variable| self.read(&variable, wanted, milliseconds));
+        Duration::from_millis(given.unwrap_or(otherwise))
     }
 
-    /// A size of the span processor.
-    pub(super) fn size(&mut self, name: &'static str) -> Option<usize> {
-        let text = self.text(name)?;
+    /// A size of the span processor, `otherwise` if the variable says none.
+    pub(super) fn size(&mut self, name: &'static str, otherwise: usize) -> usize {
         let size = |text: &str| usize::from_str(text).ok().filter(|number| (1..=MAX_SIZE).contains(number));
-        self.read(&Variable { name, text }, "a number from 1 to 1000000", size)
+        let instead = format!("{otherwise} is used");
+        let wanted = Wanted { expected: "a number from 1 to 1000000", instead: &instead };
+        let given = self.one(name).and_then(|variable| self.read(&variable, wanted, size));
+        given.unwrap_or(otherwise)
     }
 
     /// Which traces are recorded.
     pub(super) fn sampler(&mut self) -> Option<Sampler> {
-        let (name, argument) = ("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG");
-        let text = self.text(name)?;
+        let variable = self.one("OTEL_TRACES_SAMPLER")?;
         let known = |text: &str| SAMPLERS.into_iter().find(|(name, ..)| *name == text);
-        let (_, share, parent) =
-            self.read(&Variable { name, text }, "a sampler that is known here", known)?;
+        let names = SAMPLERS.map(|(name, ..)| format!("`{name}`")).join(", ");
+        let wanted =
+            Wanted { expected: &format!("one of {names}"), instead: "`parentbased_always_on` is used" };
+        let (_, share, parent) = self.read(&variable, wanted, known)?;
         let share = share.or_else(|| {
-            let text = self.text(argument)?;
+            let variable = self.one("OTEL_TRACES_SAMPLER_ARG")?;
             let share = |text: &str| f64::from_str(text).ok().filter(|share| (0.0..=1.0).contains(share));
-            self.read(&Variable { name: argument, text }, "a number from 0 to 1", share)
+            let wanted = Wanted { expected: "a number from 0 to 1", instead: "1 is used" };
+            self.read(&variable, wanted, share)
         });
         Some(Sampler { share: share.unwrap_or(1.0), parent })
     }
@@ -160,10 +198,9 @@ impl<'env> Variables<'env> {
     /// What all spans say of this service.
     pub(super) fn resource(&mut self) -> Vec<ResourceAttribute> {
         const SERVICE: &str = "service.name";
-        let name = "OTEL_RESOURCE_ATTRIBUTES";
-        let given = self.text(name).map(|text| Variable { name, text });
-        let given =
-            given.and_then(|variable| self.read(&variable, "a list like `key=value,key=value`", pairs));
+        let wanted =
+            Wanted { expected: "a list like `key=value,key=value`", instead: "no attribute of it is sent" };
+        let given = self.one(ATTRIBUTES).and_then(|variable| self.read(&variable, wanted, pairs));
         let mut attributes = given.unwrap_or_default();
         let service = self.text("OTEL_SERVICE_NAME");
         if service.is_some() {
@@ -181,7 +218,11 @@ impl<'env> Variables<'env> {
         let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
         if let Some(variable) = self.first(names) {
             let is_known = |text: &str| (text == "http/protobuf").then_some(());
-            self.read(&variable, "`http/protobuf`, the only protocol that is known here", is_known);
+            let wanted = Wanted {
+                expected: "`http/protobuf`, the only protocol that is known here",
+                instead: "`http/protobuf` is used",
+            };
+            self.read(&variable, wanted, is_known);
         }
     }
 }
@@ -189,10 +230,26 @@ impl<'env> Variables<'env> {
 /// The largest size that the span processor takes.
 const MAX_SIZE: usize = 1_000_000;
 
+/// Fields of the requests to the receiver.
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+
+/// What a variable should be, and what becomes of one that is not.
+#[derive(Clone, Copy)]
+struct Wanted<'text> {
+    expected: &'text str,
+    instead: &'text str,
+}
+
 /// A variable that is set.
 struct Variable {
     name: &'static str,
     text: String,
+}
+
+/// The url of a receiver of traces.
+pub(super) fn receiver_url(text: &str) -> Option<Uri> {
+    web_url(text).filter(|uri| uri.query().is_none())
 }
 
 /// The url for traces at a receiver (OTLP specification, "Endpoint URLs for OTLP/HTTP").

@@ -101,16 +101,24 @@ impl Place {
 fn set(node: &mut Node, key: &str, place: Place, value: Node) -> Result<(), Box<Diagnostic>> {
     let (name, rest) = key.split_once('.').map_or((key, None), |(name, rest)| (name, Some(rest)));
     let span = place.span(name);
-    let child = child(node, name, span)?;
+    let (written, child) = child(node, name, span)?;
     if let Some(rest) = rest {
         return set(child, rest, place.behind(name), value);
+    }
+    // What is said of a key without a value is said of this one.
+    if let Some(written) = written {
+        written.span = span;
     }
     *child = value;
     Ok(())
 }
 
-/// The value with this name or number.
-fn child<'node>(node: &'node mut Node, name: &str, span: Span) -> Result<&'node mut Node, Box<Diagnostic>> {
+/// The value with this name or number, and the name as it is written, if it is one.
+fn child<'node>(
+    node: &'node mut Node,
+    name: &str,
+    span: Span,
+) -> Result<(Option<&'node mut Key>, &'node mut Node), Box<Diagnostic>> {
     if matches!(node.value, NodeValue::Empty | NodeValue::Broken) {
         node.value = NodeValue::Mapping(Vec::new());
     }
@@ -121,14 +129,14 @@ fn child<'node>(node: &'node mut Node, name: &str, span: Span) -> Result<&'node 
             if index == entries.len() {
                 entries.push((Key { span, name: name.to_owned() }, empty()));
             }
-            entries.get_mut(index).map(|(_, value)| value).ok_or_else(String::new)
+            entries.get_mut(index).map(|(key, value)| (Some(key), value)).ok_or_else(String::new)
         }
         NodeValue::List(items) => match name.parse::<usize>() {
             Ok(index) if index <= items.len() => {
                 if index == items.len() {
                     items.push(empty());
                 }
-                items.get_mut(index).ok_or_else(String::new)
+                items.get_mut(index).map(|value| (None, value)).ok_or_else(String::new)
             }
             Ok(_) | Err(_) => Err(format!("write a number from 0 to {}", items.len())),
         },
@@ -179,7 +187,7 @@ mod tests {
             ("a.x=1", ["--> --set a.x:1:3", "from 0 to 1"]),
             ("b.c=1", ["--> --set b.c:1:3", "the complete value"]),
             ("include=[a]", ["--> --set include:1:1", "in a file only"]),
-            ("ä=[1", ["--> --set ä:1:", "not valid YAML"]),
+            ("ä=[1", ["--> --set ä:1:", "read as YAML"]),
         ] {
             let report = after("a: [0]\nb: 1", &[set]).unwrap_err();
             assert!(parts.iter().all(|part| report.contains(part)), "{set}: {report}");

@@ -21,6 +21,13 @@ pub(super) enum Variables {
     Refused,
 }
 
+/// What makes the path of a route one of another gateway or framework, such as a wildcard, so that it can't be used.
+#[must_use]
+pub fn foreign_sign(path: &str) -> Option<&'static str> {
+    let found = pattern_in(path, Variables::Allowed).filter(|found| !found.may_be_meant);
+    found.map(|found| found.problem)
+}
+
 /// What the path looks like, where it does not look like a path.
 pub(super) fn pattern_in(path: &str, variables: Variables) -> Option<Pattern> {
     let pattern = |problem, may_be_meant| {

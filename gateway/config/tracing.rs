@@ -8,12 +8,10 @@ use http::{HeaderMap, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::otel::{ResourceAttribute, TraceCompression, Variables, with_path_of_traces};
+use super::otel::{ResourceAttribute, TraceCompression, Variables, receiver_url, with_path_of_traces};
 use super::resolver::{Resolved, Resolver};
 use super::sampler::{Parent, Sampler};
-use super::web_url::web_url;
 use super::yaml::quantity::Percent;
-use super::yaml::span::Span;
 use super::yaml::wrappers::At;
 
 /// Where traces go, and which are recorded.
@@ -91,62 +89,54 @@ impl Resolver<'_> {
     /// Where traces go; `None`: nowhere.
     pub(super) fn tracing(&mut self, document: &TracingDocument) -> Resolved<Option<Tracing>> {
         let mut variables = Variables::new(self.environment);
-        let written = document.otlp.as_ref();
-        let url = written.map(|otlp| with_path_of_traces(&otlp.value)).or_else(|| variables.endpoint());
-        let Some(url) = url else { return Ok(None) };
-        let url = self.receiver(&url, written)?;
-        if variables.is_disabled() {
-            return Ok(None);
-        }
-        let ratio = |percent: &Percent| Sampler {
-            share: f64::from(u8::try_from(percent.0).unwrap_or(100)) / 100.0,
-            parent: Parent::Heeded,
-        };
-        let sampler = document.sample.as_ref().map(ratio).or_else(|| variables.sampler());
-        variables.check_protocol();
-        let tracing = Tracing {
-            receiver: TraceReceiver {
-                url,
-                headers: variables.headers(),
-                ca: variables.certificate().map(PathBuf::from),
-                timeout: variables.timeout().unwrap_or(Duration::from_secs(10)),
-                compression: document
-                    .compression
-                    .or_else(|| variables.compression())
-                    .unwrap_or(TraceCompression::None),
-            },
-            sampler: sampler.unwrap_or(Sampler { share: 1.0, parent: Parent::Heeded }),
-            max_items: document.max_items,
-            resource: variables.resource(),
-            queue: queue(&mut variables),
-        };
+        let written = document.otlp.as_ref().map(|otlp| self.receiver(otlp)).transpose()?;
+        let tracing = written.or_else(|| variables.endpoint()).and_then(|url| {
+            if variables.is_disabled() { None } else { Some(tracing(document, url, &mut variables)) }
+        });
         for problem in variables.problems {
             self.warn(None, problem, "set it as OpenTelemetry's specification says, or unset it");
         }
-        Ok(Some(tracing))
+        Ok(tracing)
     }
 
-    fn receiver(&mut self, url: &str, written: Option<&At<String>>) -> Resolved<Uri> {
-        let uri = web_url(url).filter(|uri| uri.query().is_none());
-        let (span, shown) = written.map_or_else(
-            || (None::<Span>, "the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT`".to_owned()),
-            |otlp| (otlp.span, otlp.shown()),
-        );
+    fn receiver(&mut self, written: &At<String>) -> Resolved<Uri> {
         let help = "write the base url of its OTLP over HTTP, such as `http://127.0.0.1:4318`";
-        uri.map_or_else(
-            || self.refuse(span, format!("{shown} is not the url of a receiver of traces"), help),
-            Ok,
-        )
+        let message = || format!("{} is not the url of a receiver of traces", written.shown());
+        receiver_url(&with_path_of_traces(&written.value))
+            .map_or_else(|| self.refuse(written.span, message(), help), Ok)
+    }
+}
+
+fn tracing(document: &TracingDocument, url: Uri, variables: &mut Variables<'_>) -> Tracing {
+    let ratio = |percent: &Percent| Sampler {
+        share: f64::from(u8::try_from(percent.0).unwrap_or(100)) / 100.0,
+        parent: Parent::Heeded,
+    };
+    let sampler = document.sample.as_ref().map(ratio).or_else(|| variables.sampler());
+    variables.check_protocol();
+    let compression = document.compression.or_else(|| variables.compression());
+    Tracing {
+        receiver: TraceReceiver {
+            url,
+            headers: variables.headers(),
+            ca: variables.certificate().map(PathBuf::from),
+            timeout: variables.timeout(),
+            compression: compression.unwrap_or(TraceCompression::None),
+        },
+        sampler: sampler.unwrap_or(Sampler { share: 1.0, parent: Parent::Heeded }),
+        max_items: document.max_items,
+        resource: variables.resource(),
+        queue: queue(variables),
     }
 }
 
 fn queue(variables: &mut Variables<'_>) -> SpanQueue {
-    let size = variables.size("OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2048);
+    let size = variables.size("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
     SpanQueue {
         size,
-        batch: variables.size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512).min(size),
-        delay: variables.duration("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(Duration::from_secs(5)),
-        patience: variables.duration("OTEL_BSP_EXPORT_TIMEOUT").unwrap_or(Duration::from_secs(30)),
+        batch: variables.size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(size),
+        delay: variables.duration("OTEL_BSP_SCHEDULE_DELAY", 5000),
+        patience: variables.duration("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
     }
 }
 
@@ -246,18 +236,59 @@ mod tests {
     #[test]
     fn a_variable_that_makes_no_sense_is_ignored_and_reported() {
         for (variable, says) in [
-            (("OTEL_TRACES_SAMPLER", "jaeger_remote"), "a sampler that is known here"),
-            (("OTEL_EXPORTER_OTLP_HEADERS", "secret"), "a list like"),
-            (("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"), "a number of milliseconds"),
-            (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "`http/protobuf`"),
-            (("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"), "`gzip` or `none`"),
-            (("OTEL_BSP_MAX_QUEUE_SIZE", "0"), "a number from 1"),
+            (
+                ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+                "is `jaeger_remote`, which is not one of `always_on`, ",
+            ),
+            (
+                ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+                "`parentbased_traceidratio`; `parentbased_always_on` is used",
+            ),
+            (
+                ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+                "has a value that is not a list like `name=value,name=value`; no field",
+            ),
+            (
+                ("OTEL_RESOURCE_ATTRIBUTES", "secret"),
+                "has a value that is not a list like `key=value,key=value`; no attribute",
+            ),
+            (
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"),
+                "is `5s`, which is not a number of milliseconds; 10000 is used",
+            ),
+            (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "known here; `http/protobuf` is used"),
+            (
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+                "is `zstd`, which is not `gzip` or `none`; `none` is used",
+            ),
+            (
+                ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+                "is `0`, which is not a number from 1 to 1000000; 2048 is used",
+            ),
+            (("OTEL_SDK_DISABLED", "yes"), "is `yes`, which is not `true` or `false`; traces are recorded"),
+            (("OTEL_TRACES_EXPORTER", "zipkin"), "known here; `otlp` is used"),
         ] {
             let loaded = load("", &[ENDPOINT, variable]);
             let warnings = loaded.warnings.to_string();
             assert!(warnings.contains(says) && warnings.contains(variable.0), "{warnings}");
             assert!(!warnings.contains("secret"));
             assert_eq!(loaded.settings.tracing, load("", &[ENDPOINT]).settings.tracing);
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_is_none_is_reported_and_stops_nothing() {
+        for (name, text, shown) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "is `collector:4318`, which"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://collector", "is `ftp://collector`, which"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://a:secret@b", "has a value that"),
+        ] {
+            let loaded = load("", &[(name, text)]);
+            let expected = format!("`{name}` {shown} is not the url of a receiver of traces");
+            let warnings = loaded.warnings.to_string();
+            assert!(warnings.contains(&expected) && warnings.contains("no trace is recorded"), "{warnings}");
+            assert!(!warnings.contains("secret"), "{warnings}");
+            assert_eq!(loaded.settings.tracing, None);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::clock::{Deadline, Stopwatch};
 use crate::http_client::{ClientError, HttpClient, Server};
 use crate::listener::plain_service::PlainService;
 use crate::process::lifecycle::Running;
-use crate::terminal::{Colour, print_line};
+use crate::terminal::{Colour, Unwritten, print_line};
 use gateway::GatewayError;
 use legacy::LegacyApi;
 use ports::Ports;
@@ -67,6 +67,8 @@ enum DemoError {
     NoMultiStatus { status: StatusCode, body: String },
     #[error("the gateway's reply can't be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    #[error("{0}")]
+    Unwritten(#[from] Unwritten),
 }
 
 /// Runs the demonstration.
@@ -107,18 +109,18 @@ fn start(ports: Ports, runtime: &Runtime, stopped: &watch::Receiver<bool>) -> Re
 async fn show(ports: Ports, until: DemoUntil) -> Result<(), DemoError> {
     let colour = Colour::for_stdout();
     let url = format!("http://{}{}", ports.gateway, sample::ENDPOINT);
-    print_line(screen::request(&url, sample::BATCH, colour));
+    print_line(screen::request(&url, sample::BATCH, colour))?;
     let (reply, took) = send_batch(ports.gateway).await?;
-    print_line(screen::reply_line(reply.status(), took, colour));
+    print_line(screen::reply_line(reply.status(), took, colour))?;
     let body = String::from_utf8_lossy(reply.body()).into_owned();
     if reply.status() != StatusCode::MULTI_STATUS {
         return Err(DemoError::NoMultiStatus { status: reply.status(), body });
     }
-    print_line(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?));
+    print_line(format_args!("\n{}", screen::table(sample::BATCH, &body, colour)?))?;
     match until {
         DemoUntil::BatchAnswered => Ok(()),
         DemoUntil::Interrupted => {
-            print_line(addresses(ports));
+            print_line(addresses(ports))?;
             Ok(interrupted().await?)
         }
     }

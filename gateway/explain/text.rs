@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::explanation::{ExplainedCall, ExplainedItem, Explanation, Fate};
 use super::limits::UpstreamLimits;
-use crate::terminal::one_line;
+use crate::terminal::{counted, one_line};
 
 /// Characters of a client's text that are shown.
 const WIDTH: usize = 200;
@@ -22,10 +22,10 @@ impl fmt::Display for Explanation {
         let stop = if self.continue_on_error { "" } else { "; stops at the first error" };
         writeln!(
             formatter,
-            "{} ({}{dialect}): {} items, {order}{stop}; all within {} ms",
+            "{} ({}{dialect}): {}, {order}{stop}; all within {} ms",
             self.endpoint,
             self.format,
-            self.items.len(),
+            counted(self.items.len() as u64, "item", "items"),
             self.deadline_milliseconds
         )?;
         if !self.auth.is_empty() {
@@ -151,7 +151,7 @@ fn write_call(formatter: &mut fmt::Formatter<'_>, call: &ExplainedCall) -> fmt::
         writeln!(formatter, "   header    {name}: {}", one_line(value, WIDTH))?;
     }
     if let Some(bytes) = call.body_bytes {
-        writeln!(formatter, "   body      {bytes} bytes")?;
+        writeln!(formatter, "   body      {}", counted(bytes as u64, "byte", "bytes"))?;
     }
     let UpstreamLimits { upstream_concurrency, upstream_queue, client_share_percent, upstream_rate, retry } =
         &call.limits;

@@ -6,7 +6,7 @@
 //! context). All but the item's own are the same for all calls of a batch to an upstream, so they are made once
 //! ([`CallHeaders`]).
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 
 use super::field::{Fields, is_forbidden_in_item};
 use super::forwarded::{ForwardedBy, X_FORWARDED_PREFIX, with_prefix};
@@ -52,6 +52,18 @@ pub fn joined_cookies(fields: &HeaderMap) -> Option<HeaderValue> {
 pub fn all_values(fields: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let between = if *name == header::COOKIE { BETWEEN_COOKIES } else { b", " };
     joined(fields.get_all(name).iter(), between).or_else(|| fields.get(name).cloned())
+}
+
+/// The values of a list field that are text, as one (RFC 9110 §5.3). `None` if there are none.
+#[must_use]
+pub fn as_list(fields: &HeaderMap, name: impl AsHeaderName) -> Option<String> {
+    let mut values = fields.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut all = values.next()?.to_owned();
+    for value in values {
+        all.push_str(", ");
+        all.push_str(value);
+    }
+    Some(all)
 }
 
 /// `None` if there is at most one.

@@ -185,8 +185,9 @@ impl Reloader {
         let before = self.gateway.snapshot();
         let snapshot = Snapshot::new(settings, &self.gateway.metrics, Some(&before)).await?;
         self.gateway.replace(snapshot);
-        self.gateway.metrics.upstreams.forget_targets();
-        let upstreams = &self.gateway.snapshot().upstreams;
+        let snapshot = self.gateway.snapshot();
+        self.gateway.metrics.forget_removed(&snapshot.settings);
+        let upstreams = &snapshot.upstreams;
         let has = |target: &str, name: &str| {
             let named = |upstream: &&Arc<Upstream>| upstream.settings.name == name;
             let mut targets = upstreams.iter().filter(named).flat_map(|upstream| upstream.targets.names());

@@ -27,7 +27,7 @@ use crate::format::ndjson::{Lines, check_start, read_line};
 use crate::format::{Format, ReadContext, cross_site, decode_batch, is_postable_cross_site, wants_text_xml};
 use crate::header::field::Fields;
 use crate::header::forwarded::ForwardedBy;
-use crate::header::inherit::{inherited_fields, same_to_cgi};
+use crate::header::inherit::{as_list, inherited_fields, same_to_cgi};
 use crate::header::spelling::Spellings;
 use crate::header::stored;
 use crate::phase::Phase;
@@ -37,7 +37,6 @@ use crate::transport::field_names;
 
 use super::entry_point::EntryPoint;
 use super::error_format::content_type;
-use super::reply::joined;
 
 /// A batch, a bulk request, or everything but the lines of a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -144,7 +143,8 @@ impl BatchRequest {
         if body.len() > limit {
             return Err(BatchRefusal::BodyTooLarge { limit });
         }
-        let body = decode_batch(&joined(&head.headers, &header::CONTENT_ENCODING), body, limit)?;
+        let body =
+            decode_batch(&as_list(&head.headers, header::CONTENT_ENCODING).unwrap_or_default(), body, limit)?;
         let dialect = incoming.dialect();
         let source = incoming.entry.item_source(dialect, &head.method, head.uri.query().unwrap_or_default());
         let input = source.recognize(content_type(&head.headers), &body)?;

@@ -1,7 +1,7 @@
 //! A reply that the gateway makes itself, before it is written: its status, the fields that only its handler knows, and
 //! its body. Whatever every reply of ours says is added by `respond`.
 
-use http::header::{self, HeaderName};
+use http::header::HeaderName;
 use http::{HeaderValue, StatusCode};
 
 use crate::format::EncodedBody;
@@ -62,10 +62,4 @@ impl<'gateway> Reply<'gateway> {
     pub(crate) fn holding(self, memory: MemoryReservation<'gateway>) -> Self {
         Self { memory: Some(memory), ..self }
     }
-}
-
-/// All values of a list field as one (RFC 9110 §5.3).
-pub(crate) fn joined(headers: &header::HeaderMap, name: &HeaderName) -> String {
-    let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.join(", ")
 }

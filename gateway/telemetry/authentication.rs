@@ -4,10 +4,10 @@
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use crate::clock::unix_time;
-use crate::config::Settings;
+use crate::config::{JwksUrl, Settings};
 use crate::words::words;
 
-use super::registry::metric_table;
+use super::registry::{keep_only, metric_table};
 
 words! {
     /// What became of a request for an issuer's keys.
@@ -88,6 +88,13 @@ impl AuthenticationMetrics {
                 self.fetches.with_label_values(&[&url, result.as_str()]);
             }
         }
+    }
+
+    /// Forgets when keys were fetched that a new configuration does not name.
+    pub(super) fn forget_removed(&self, settings: &Settings) {
+        let sources = settings.auth.iter().flat_map(|auth| auth.jwks_urls());
+        let urls: Vec<_> = sources.map(JwksUrl::shown).collect();
+        keep_only(&self.fetched, |series| urls.iter().any(|url| *url == series.label("url")));
     }
 
     /// The keys at this url were fetched and are in use.

@@ -4,6 +4,7 @@
 //! records of failed and slow items ([`KeptItems`]), and of a few others for the console, all in limited numbers; the rest is
 //! counted and costs nothing.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::batch::ItemResult;
@@ -61,6 +62,14 @@ impl ItemRecord {
 pub(super) fn cut(text: &str, most: usize) -> &str {
     let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
     text.get(..end).unwrap_or_default()
+}
+
+/// At most the first `most` characters of a field's value. Clients send other bytes than text, too: each becomes U+FFFD.
+pub(super) fn cut_bytes(value: &[u8], most: usize) -> Cow<'_, str> {
+    match String::from_utf8_lossy(value) {
+        Cow::Borrowed(text) => cut(text, most).into(),
+        Cow::Owned(text) => cut(&text, most).to_owned().into(),
+    }
 }
 
 /// The items of a batch that somebody may ask about.

@@ -10,7 +10,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 use crate::clock::Stopwatch;
 use crate::words::words;
 
-use super::registry::metric_table;
+use super::registry::{keep_only, metric_table};
 
 /// Seconds: from a refused handshake to a day.
 const DURATIONS: [f64; 11] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
@@ -79,6 +79,11 @@ impl LongLivedMetrics {
                 self.ended.with_label_values(&[upstream, kind.as_str(), how.as_str()]);
             }
         }
+    }
+
+    /// Forgets the gauges of upstreams that a new configuration does not have, unless exchanges with them are open.
+    pub(super) fn forget_removed(&self, is_kept: impl Fn(&str) -> bool) {
+        keep_only(&self.open, |series| is_kept(series.label("upstream")) || !series.is_zero());
     }
 
     /// Counts an exchange as open, until the guard is ended or dropped.

@@ -206,6 +206,14 @@ impl Metrics {
         }
     }
 
+    /// Forgets the gauges of what a new configuration does not have. Counters and histograms stay: what they counted has happened.
+    pub fn forget_removed(&self, settings: &Settings) {
+        let has = |name: &str| settings.upstreams.iter().any(|upstream| upstream.name == name);
+        self.upstreams.forget_removed(has);
+        self.long_lived.forget_removed(has);
+        self.authentication.forget_removed(settings);
+    }
+
     fn prepare_endpoint(&self, endpoint: &BatchEndpoint, formats: &[&str]) {
         let endpoint = endpoint.path.as_str();
         for reason in refusal_reasons() {

@@ -1,6 +1,8 @@
 //! Declares metrics: [`metric_table`] makes a struct of a table, and registers each of its metrics.
 
-use prometheus::core::Collector;
+use std::collections::HashMap;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
@@ -65,6 +67,38 @@ pub(super) fn register<M: Metric>(
     let metric = M::new(options, labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+/// A series of a metric: its labels, and its number if it is a gauge.
+pub(super) struct Series<'family> {
+    labels: HashMap<&'family str, &'family str>,
+    gauge: f64,
+}
+
+impl Series<'_> {
+    /// The value of a label.
+    pub(super) fn label(&self, name: &str) -> &str {
+        self.labels.get(name).copied().unwrap_or_default()
+    }
+
+    /// Whether it is a gauge at zero.
+    pub(super) fn is_zero(&self) -> bool {
+        self.gauge == 0.0
+    }
+}
+
+/// Removes the series that are not kept: those of what a new configuration does not have.
+pub(super) fn keep_only<T: MetricVecBuilder>(metric: &MetricVec<T>, is_kept: impl Fn(&Series<'_>) -> bool) {
+    for family in metric.collect() {
+        for found in family.get_metric() {
+            let labels = found.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
+            let series = Series { labels, gauge: found.get_gauge().get_value() };
+            if !is_kept(&series) {
+                // A series that has gone meanwhile is what was wanted.
+                let _ = metric.remove(&series.labels);
+            }
+        }
+    }
 }
 
 /// A struct of metrics, and its `register`. An entry is a field with its kind, its name and labels, the buckets of a

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
-use super::registry::{LATENCY, metric_table};
+use super::registry::{LATENCY, Series, keep_only, metric_table};
 
 metric_table! {
     /// The metrics of all targets.
@@ -68,25 +67,12 @@ impl TargetMetrics {
 
     /// Forgets the series of all targets that are not there any more.
     pub fn keep_only(&self, is_there: impl Fn(&str, &str) -> bool) {
-        keep_only(&self.attempts, &is_there);
-        keep_only(&self.duration, &is_there);
-        keep_only(&self.failures, &is_there);
-        keep_only(&self.opened, &is_there);
-        keep_only(&self.reused, &is_there);
-    }
-}
-
-fn keep_only<T: MetricVecBuilder>(series: &MetricVec<T>, is_there: &impl Fn(&str, &str) -> bool) {
-    for family in series.collect() {
-        for metric in family.get_metric() {
-            let labels = metric.get_label().iter().map(|pair| (pair.name(), pair.value()));
-            let labels: std::collections::HashMap<_, _> = labels.collect();
-            let label = |name| labels.get(name).copied().unwrap_or_default();
-            if !is_there(label("upstream"), label("target")) {
-                // A series that has gone meanwhile is what was wanted.
-                let _ = series.remove(&labels);
-            }
-        }
+        let is_kept = |series: &Series<'_>| is_there(series.label("upstream"), series.label("target"));
+        keep_only(&self.attempts, is_kept);
+        keep_only(&self.duration, is_kept);
+        keep_only(&self.failures, is_kept);
+        keep_only(&self.opened, is_kept);
+        keep_only(&self.reused, is_kept);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::registry::{LATENCY, metric_table};
+use super::registry::{LATENCY, keep_only, metric_table};
 use crate::words::words;
 
 /// The reasons for a retry, as labels.
@@ -87,9 +87,14 @@ impl UpstreamMetrics {
         }
     }
 
-    /// Forgets the gauges of all targets, because a new configuration may have other targets.
-    pub fn forget_targets(&self) {
+    /// Forgets the gauges of upstreams and targets that a new configuration does not have. Calls in progress keep theirs.
+    pub(super) fn forget_removed(&self, is_kept: impl Fn(&str) -> bool) {
+        // An upstream that stays may have other targets.
         self.target_up.reset();
         self.circuit_state.reset();
+        keep_only(&self.retry_budget_left, |series| is_kept(series.label("upstream")));
+        for gauge in [&self.items_in_flight, &self.items_queued] {
+            keep_only(gauge, |series| is_kept(series.label("upstream")) || !series.is_zero());
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::records::{Body, PathTemplate, Template};
 use super::sender::Sender;
+use crate::cli::misuse::usage;
 use crate::cli::request_parts::{field, type_by_ending};
 use crate::http_client::{HttpClient, Server, tls_config};
 use crate::route::{TemplateError, UrlTemplate, is_safe, known_method};
@@ -27,8 +27,9 @@ pub(crate) struct SendArguments {
     /// A header field of each batch, `Name: value`; may be repeated
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// What the file is [default: by its name: .csv, .ndjson and .jsonl are cut into batches; others are sent as they are]
-    #[arg(long, value_name = "TYPE")]
+    /// What the file is [default: by its name: .csv, .ndjson and .jsonl are cut into batches; .json, .xml and .txt are sent as
+    /// they are]
+    #[arg(long, value_name = "TYPE", value_parser = media_type)]
     content_type: Option<HeaderValue>,
     /// Make an item of each record, with this method
     #[arg(long, value_name = "METHOD", requires = "path", value_parser = method)]
@@ -40,16 +41,16 @@ pub(crate) struct SendArguments {
     #[arg(long, value_name = "COLUMN,…", requires = "method", value_delimiter = ',')]
     body: Option<Vec<String>>,
     /// Items of a batch
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Batches under way at once
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = count)]
     concurrency: NonZeroUsize,
     /// How often an item is sent once more, if the reply says that it may be
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = retries)]
     retries: u32,
     /// How many seconds a batch may take
-    #[arg(long, value_name = "SECONDS", default_value = "120")]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     timeout: NonZeroU64,
     /// The file for the results [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -89,7 +90,7 @@ impl SendArguments {
         let tls = match &self.url {
             Server::Tls { .. } => {
                 let config = tls_config(self.ca.as_deref());
-                Some(config.map_err(|error| usage(&format!("--ca can't be used: {error}")))?)
+                Some(config.map_err(|error| no_authorities(self.ca.as_deref(), &error))?)
             }
             Server::Tcp(_) | Server::Unix(_) => None,
         };
@@ -141,6 +142,13 @@ impl SendArguments {
     }
 }
 
+fn no_authorities(ca: Option<&Path>, error: &std::io::Error) -> clap::Error {
+    usage(&match ca {
+        Some(file) => format!("--ca {} can't be used: {error}", file.display()),
+        None => format!("the system's certificates can't be read: {error}; name others with --ca"),
+    })
+}
+
 /// The names between the commas, without the blanks around them.
 fn body_of(columns: &[String]) -> Body {
     let names = columns.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
@@ -153,16 +161,17 @@ impl Plan {
         usage(&format!("{} can't be read: {error}", self.file.display()))
     }
 
+    pub(super) fn no_results(&self, error: &std::io::Error) -> clap::Error {
+        let file = self.results.as_deref().unwrap_or(Path::new("-"));
+        usage(&format!("--results {} can't be written: {error}", file.display()))
+    }
+
     pub(super) fn results_are_input(&self) -> clap::Error {
         let file = self.file.display();
         usage(&format!(
             "--results leads to {file}, the file to send; results would destroy it: give another file"
         ))
     }
-}
-
-pub(super) fn usage(message: &str) -> clap::Error {
-    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 
 fn gateway(text: &str) -> Result<Server, &'static str> {
@@ -176,6 +185,24 @@ fn gateway(text: &str) -> Result<Server, &'static str> {
         return Err(FORM);
     }
     Server::from_url(&uri).ok_or(FORM)
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "write a number, 1 or more")
+}
+
+fn retries(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "write a number; 0 means that nothing is sent once more")
+}
+
+fn seconds(text: &str) -> Result<NonZeroU64, &'static str> {
+    text.parse().map_err(|_| "write a number of seconds, 1 or more")
+}
+
+fn media_type(text: &str) -> Result<HeaderValue, &'static str> {
+    let has_type = text.split_once('/').is_some_and(|(kind, _)| !kind.trim().is_empty());
+    let value = HeaderValue::from_str(text.trim()).ok().filter(|_| has_type);
+    value.ok_or("write a media type, such as application/x-ndjson")
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

@@ -12,7 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::item::{Item, Members, waits_by};
 use super::records::Template;
 use crate::format::check_quotes;
-use crate::terminal::one_line;
+use crate::terminal::{counted, one_line};
 
 /// Bytes of a line of NDJSON, or of a row of CSV.
 const MAX_RECORD: u64 = 8 << 20;
@@ -47,7 +47,7 @@ pub(super) fn of_lines(input: impl BufRead + Send + 'static, template: Option<Te
         match &template {
             Some(template) => {
                 let record: Record =
-                    serde_json::from_slice(&line).map_err(|error| wrong(error.to_string()))?;
+                    serde_json::from_slice(&line).map_err(|error| wrong(no_object(&error)))?;
                 template.item(number, &record.0).map_err(|error| wrong(error.to_string()))
             }
             None => item_of(number, &line).map_err(wrong),
@@ -55,8 +55,18 @@ pub(super) fn of_lines(input: impl BufRead + Send + 'static, template: Option<Te
     }))
 }
 
+/// Why a line is not a JSON object.
+fn no_object(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        return "it is not a JSON object, such as {\"method\":\"GET\",\"url\":\"/orders/1\"}".to_owned();
+    }
+    let (message, column) = (error.to_string(), error.column());
+    let message = message.split(" at line ").next().unwrap_or_default();
+    format!("it is not JSON: {message} (column {column})")
+}
+
 fn item_of(number: u64, line: &[u8]) -> Result<Item, String> {
-    let members: Members = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let members: Members = serde_json::from_slice(line).map_err(|error| no_object(&error))?;
     if let Some(name) = waits_by(&members) {
         return Err(format!(
             "it has `{name}`, but items in different batches can't wait for each other; send the file as one batch or as a stream"
@@ -89,7 +99,11 @@ fn item_of_row(
 ) -> Result<Item, InputError> {
     let wrong = |error: String| InputError::Record(number, error);
     if row.len() != names.len() {
-        return Err(wrong(format!("has {} fields, and the header line {}", row.len(), names.len())));
+        return Err(wrong(format!(
+            "has {}, and the header line {}",
+            counted(row.len() as u64, "field", "fields"),
+            names.len()
+        )));
     }
     let values = names.iter().zip(row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
     let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|error| wrong(error.to_string()))?;
@@ -272,7 +286,17 @@ mod tests {
     fn an_error_names_the_record() {
         let waiting = all(of_lines(&b"{\"url\":\"/a\"}\n{\"dependsOn\":[\"1\"]}"[..], None)).unwrap_err();
         assert!(waiting.starts_with("record 2: it has `dependsOn`"), "{waiting}");
-        assert!(all(of_lines(&b"{\n"[..], None)).unwrap_err().starts_with("record 1: "));
+        for (line, part) in [
+            (&b"{\n"[..], "record 1: it is not JSON: EOF while parsing an object (column 1)"),
+            (b"{oops", "record 1: it is not JSON: key must be a string (column 2)"),
+            (b"[1]", "record 1: it is not a JSON object, such as {"),
+            (b"7", "record 1: it is not a JSON object, such as {"),
+        ] {
+            for template in [None, Some(template())] {
+                let error = all(of_lines(line, template)).unwrap_err();
+                assert!(error.starts_with(part), "{error}");
+            }
+        }
         assert!(all(of_rows(&b"id,s\n1\n"[..], template()).unwrap()).unwrap_err().starts_with("record 1: "));
     }
 
@@ -289,7 +313,7 @@ mod tests {
             ("id,s\n1,\"a\nb\"\n2,\"c\n3,d\n", "line 4: a quoted field has no end"),
             ("id,s\n2,\"a\"b\"\n3,c\n", "line 2: something follows the end of a quoted field"),
             ("id,s\n1,a\"b\n", "line 2: a quote is in a field that does not start with one"),
-            ("id,s\n1\n", "record 1: has 1 fields, and the header line 2"),
+            ("id,s\n1\n", "record 1: has 1 field, and the header line 2"),
         ] {
             assert_eq!(error(csv), expected, "{csv}");
         }

@@ -6,6 +6,7 @@
 mod arguments;
 mod error;
 mod input;
+mod interrupts;
 mod item;
 mod progress;
 mod records;
@@ -21,6 +22,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,12 +31,20 @@ use tokio::task::JoinSet;
 use arguments::{Form, Plan};
 use error::SendError;
 use input::{InputError, Items};
+use interrupts::{Interrupts, Stage};
 use item::{Item, ItemResult};
 use progress::Progress;
 use sender::{Sender, Sent};
 
+use super::misuse::usage;
+
 /// Bytes of the items of a batch; a larger item is sent alone.
 const MAX_BATCH: usize = 4 << 20;
+
+/// What the shell gets for this error, if it is one of a run.
+pub(super) fn exit_code(error: &(dyn Error + 'static)) -> Option<ExitCode> {
+    error.downcast_ref::<SendError>().map(SendError::exit_code)
+}
 
 /// Sends the file.
 pub(super) fn run(arguments: SendArguments) -> Result<(), Box<dyn Error>> {
@@ -51,8 +61,11 @@ fn plan_and_send(arguments: SendArguments) -> Result<(), SendError> {
     if plan.results.as_deref().is_some_and(|results| file.is_at(results)) {
         return Err(plan.results_are_input().into());
     }
-    let results = results::open(plan.results.as_deref()).map_err(SendError::Results)?;
-    runtime.block_on(send(plan, file, results))
+    let results = results::open(plan.results.as_deref()).map_err(|error| plan.no_results(&error))?;
+    let sent = runtime.block_on(send(plan, file, results));
+    // After a signal, a thread may still wait for the file, such as a pipe whose writer is silent.
+    runtime.shutdown_background();
+    sent
 }
 
 async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), SendError> {
@@ -69,11 +82,15 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
         progress: Progress::new(length),
         read,
         results,
+        interrupts: Interrupts::watch()?,
     };
     let batches = Batches { items: items.peekable(), size: plan.batch_size };
     let sent = sending.send(batches, plan.concurrency).await;
     sending.progress.end();
     sent?;
+    if let Some(signal) = sending.interrupts.signal() {
+        return Err(SendError::Ended(signal));
+    }
     // A file without records has no results: those of an earlier run go.
     sending.results.flush().map_err(SendError::Results)?;
     let counts = sending.progress.counts;
@@ -85,11 +102,7 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
 
 /// A column that the header lacks is a mistake of the command line.
 fn header_error(error: InputError) -> SendError {
-    if matches!(error, InputError::NoColumn(..)) {
-        arguments::usage(&error.to_string()).into()
-    } else {
-        error.into()
-    }
+    if matches!(error, InputError::NoColumn(..)) { usage(&error.to_string()).into() } else { error.into() }
 }
 
 /// A file that is being sent.
@@ -100,18 +113,20 @@ struct Sending {
     /// Bytes of the file that have been read.
     read: Arc<AtomicU64>,
     results: Box<dyn Write>,
+    interrupts: Interrupts,
 }
 
 impl Sending {
-    /// Sends all batches. If the file can't be read on, or nobody takes them, those under way end first.
-    async fn send(&mut self, mut batches: Batches, concurrency: usize) -> Result<(), SendError> {
+    /// Sends all batches. If the file can't be read on, nobody takes them, or a signal comes, those under way end first.
+    async fn send(&mut self, batches: Batches, concurrency: usize) -> Result<(), SendError> {
         let mut problem: Option<SendError> = None;
+        let mut batches = Some(batches);
         loop {
             while self.batches.len() < concurrency && problem.is_none() {
-                match tokio::task::block_in_place(|| batches.next()) {
+                match self.read(&mut batches, Batches::next).await?.flatten() {
                     Some(Ok(batch)) => {
-                        let sender = Arc::clone(&self.sender);
-                        self.batches.spawn(async move { sender.send(batch).await });
+                        let (sender, interrupts) = (Arc::clone(&self.sender), self.interrupts.clone());
+                        self.batches.spawn(async move { sender.send(batch, &interrupts).await });
                     }
                     Some(Err(error)) => problem = Some(error.into()),
                     None => break,
@@ -120,14 +135,34 @@ impl Sending {
             match self.batches.join_next().await {
                 Some(Ok(sent)) => {
                     self.take(&sent)?;
-                    let reason = sent.not_connected.filter(|_| problem.is_none() && !batches.is_at_end());
-                    problem = reason.map(SendError::NotConnected).or(problem);
+                    if let Some(reason) = sent.not_connected.filter(|_| problem.is_none())
+                        && self.read(&mut batches, Batches::is_at_end).await? == Some(false)
+                    {
+                        problem = Some(SendError::NotConnected(reason));
+                    }
                 }
                 Some(Err(error)) => return Err(SendError::System(io::Error::other(error))),
                 None => break,
             }
         }
         problem.map_or(Ok(()), Err)
+    }
+
+    /// What the file brings; `None` after a signal. Then nothing more is read, also if the file is a pipe that waits.
+    async fn read<T: Send + 'static>(
+        &self,
+        batches: &mut Option<Batches>,
+        how: fn(&mut Batches) -> T,
+    ) -> Result<Option<T>, SendError> {
+        let Some(mut file) = batches.take() else { return Ok(None) };
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = how(&mut file);
+            (file, read)
+        });
+        let Some(read) = self.interrupts.before(Stage::Ending, reading).await else { return Ok(None) };
+        let (file, read) = read.map_err(|error| SendError::System(io::Error::other(error)))?;
+        *batches = Some(file);
+        Ok(Some(read).filter(|_| self.interrupts.signal().is_none()))
     }
 
     fn take(&mut self, sent: &Sent) -> Result<(), SendError> {
@@ -158,7 +193,7 @@ struct Batches {
 
 impl Batches {
     fn is_at_end(&mut self) -> bool {
-        tokio::task::block_in_place(|| self.items.peek().is_none())
+        self.items.peek().is_none()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::clock::Stopwatch;
-use crate::terminal::print_error;
+use crate::terminal::{counted, print_error};
 
 /// The pause between two lines.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -62,9 +62,7 @@ impl std::fmt::Display for Progress {
         let Counts { batches, items, failed, resent } = self.counts;
         let millis = self.started.elapsed().as_millis().max(1);
         let rate = u128::from(items) * 1000 / millis;
-        write!(
-            formatter,
-            "{items} items in {batches} batches, {failed} failed, {resent} resent, {rate} items/s"
-        )
+        let (items, batches) = (counted(items, "item", "items"), counted(batches, "batch", "batches"));
+        write!(formatter, "{items} in {batches}, {failed} failed, {resent} resent, {rate} items/s")
     }
 }

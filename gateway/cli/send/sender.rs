@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 
+use super::interrupts::{Interrupts, Stage};
 use super::item::{Item, ItemResult, Members, Reply, batch_of, is_retryable};
+use crate::header::retry_after::{self as asked, whole_seconds};
 use crate::http_client::{ClientError, HttpClient, Server};
 use crate::terminal::one_line;
 
@@ -61,26 +63,26 @@ pub(super) struct Sent {
 }
 
 impl Sender {
-    /// Sends these items until each has its last result.
-    pub(super) async fn send(&self, mut items: Vec<Item>) -> Sent {
+    /// Sends these items until each has its last result, or a signal ends the run.
+    pub(super) async fn send(&self, mut items: Vec<Item>, interrupts: &Interrupts) -> Sent {
         let mut sent = Sent::default();
         let mut was_connected = false;
         for attempt in 1.. {
             let left = self.retries.saturating_sub(attempt - 1);
-            let outcome = self.attempt(&items).await;
+            let outcome = self.attempt(&items, interrupts).await;
             let is_connected = !matches!(outcome, Attempt::NotConnected(_));
             was_connected |= is_connected;
-            let pause = match outcome {
+            let (pause, refusal) = match outcome {
                 Attempt::Answered(results, after) => {
                     let pause = pause(after, attempt).filter(|_| left > 0);
                     items = keep_retryable(items, results, attempt, pause, &mut sent.results);
-                    pause
+                    (pause, Refusal::by_signal("the item may be sent once more, but a signal ended the run"))
                 }
                 Attempt::Postponed(refusal, after) => match pause(after, attempt).filter(|_| left > 0) {
-                    Some(pause) => Some(pause),
+                    Some(pause) => (Some(pause), refusal),
                     None => return sent.failed(items, attempt, refusal),
                 },
-                Attempt::NotConnected(_) if left > 0 => Some(pause_before(attempt)),
+                Attempt::NotConnected(refusal) if left > 0 => (Some(pause_before(attempt)), refusal),
                 Attempt::NotConnected(refusal) => {
                     sent.not_connected = (!was_connected).then(|| refusal.problem.clone());
                     return sent.failed(items, attempt, refusal);
@@ -88,14 +90,22 @@ impl Sender {
                 Attempt::Failed(refusal) => return sent.failed(items, attempt, refusal),
             };
             let Some(pause) = pause.filter(|_| !items.is_empty()) else { return sent };
+            if interrupts.pause(pause).await.is_none() {
+                return sent.failed(items, attempt, refusal);
+            }
             sent.resent += if is_connected { items.len() as u64 } else { 0 };
-            tokio::time::sleep(pause).await;
         }
         sent
     }
 
-    async fn attempt(&self, items: &[Item]) -> Attempt {
-        let reply = self.post(batch_of(items).into(), &HeaderValue::from_static("application/json")).await;
+    async fn attempt(&self, items: &[Item], interrupts: &Interrupts) -> Attempt {
+        let json = HeaderValue::from_static("application/json");
+        let reply = interrupts.before(Stage::Leaving, self.post(batch_of(items).into(), &json)).await;
+        let Some(reply) = reply else {
+            return Attempt::Failed(Refusal::by_signal(
+                "a signal ended the run before the reply came; nobody can say what became of the item",
+            ));
+        };
         let is_for_now = is_for_now(&reply);
         let reply = match reply {
             Ok(reply) => reply,
@@ -117,11 +127,12 @@ impl Sender {
         }
     }
 
-    /// Sends a body until it is not refused for the moment.
+    /// Sends a body until it is not refused for the moment, or a signal ends the run.
     pub(super) async fn post_until_taken(
         &self,
         body: Bytes,
         content_type: &HeaderValue,
+        interrupts: &Interrupts,
     ) -> Result<Response<Bytes>, ClientError> {
         let mut attempt = 1;
         loop {
@@ -131,7 +142,9 @@ impl Sender {
             }
             let after = reply.as_ref().ok().and_then(|reply| retry_after(reply.headers()));
             let Some(pause) = pause(after, attempt) else { return reply };
-            tokio::time::sleep(pause).await;
+            if interrupts.pause(pause).await.is_none() {
+                return reply;
+            }
             attempt += 1;
         }
     }
@@ -184,6 +197,10 @@ impl Sent {
 }
 
 impl Refusal {
+    fn by_signal(problem: &str) -> Self {
+        Self { status: None, problem: problem.to_owned() }
+    }
+
     pub(super) fn from_reply(reply: &Response<Bytes>) -> Self {
         let status = reply.status();
         let mut problem = format!("the batch was refused with {status}");
@@ -193,7 +210,7 @@ impl Refusal {
             problem = format!("{problem}, Location: {location}; --url and --endpoint say where batches go");
         }
         if let Some(after) = retry_after(reply.headers()).filter(|after| *after > LONGEST_PAUSE) {
-            let (asked, longest) = (after.as_secs(), LONGEST_PAUSE.as_secs());
+            let (asked, longest) = (whole_seconds(after), LONGEST_PAUSE.as_secs());
             problem = format!("{problem} and Retry-After: {asked}, but send waits {longest} s at most");
         }
         let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
@@ -226,8 +243,7 @@ fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
 
 /// How long the reply asks to wait.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    asked::parse(headers.get(RETRY_AFTER)?)
 }
 
 /// How long to wait before the attempt after this one, if the reply says `after`; `None` if it asks for too long.
@@ -270,6 +286,7 @@ mod tests {
         assert_eq!(pause(after("60"), 1), Some(LONGEST_PAUSE));
         assert_eq!(pause(after("61"), 1), None);
         assert_eq!(pause(None, 1), Some(FIRST_PAUSE));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         assert_eq!(after("soon"), None);
     }
 }

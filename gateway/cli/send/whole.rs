@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::error::SendError;
+use super::interrupts::{Interrupts, Stage};
 use super::item::{Members, failures_in, is_failure, is_retryable, waits_by};
 use super::sender::{Refusal, Sender, pause, retry_after};
 use crate::plan::Preferences;
@@ -21,23 +22,37 @@ use crate::terminal::print_error;
 /// What marks a reference to the result of another item: `{$responses.ID.body}`, or `$ID` at the start of a url.
 const REFERENCES: [&str; 2] = ["{$", "\"$"];
 
-/// Sends a batch file.
+/// Sends a batch file. The first signal lets the batch end, the second one does not.
 pub(super) async fn send(
     sender: &Sender,
     mut input: impl Read,
     content_type: &HeaderValue,
-    mut results: Box<dyn Write>,
+    results: Box<dyn Write>,
 ) -> Result<(), SendError> {
     let mut body = Vec::new();
     input.read_to_end(&mut body)?;
-    let body = Bytes::from(body);
-    let reply = taken(sender.post_until_taken(body.clone(), content_type).await?)?;
+    let interrupts = Interrupts::watch()?;
+    let sent = send_body(sender, body.into(), content_type, results, &interrupts);
+    match interrupts.before(Stage::Leaving, sent).await {
+        Some(sent) => sent,
+        None => interrupts.signal().map_or(Ok(()), |signal| Err(SendError::Left(signal))),
+    }
+}
+
+async fn send_body(
+    sender: &Sender,
+    body: Bytes,
+    content_type: &HeaderValue,
+    mut results: Box<dyn Write>,
+    interrupts: &Interrupts,
+) -> Result<(), SendError> {
+    let reply = taken(sender.post_until_taken(body.clone(), content_type, interrupts).await?)?;
     let after = retry_after(reply.headers());
     let mut reply = reply.into_body();
     if let Some(mut sent) = SentBatch::new(&body, &reply, &sender.headers) {
-        let resent = sent.send_again(sender, content_type, after).await;
+        let resent = sent.send_again(sender, content_type, after, interrupts).await;
         if resent > 0 {
-            print_error(format_args!("{resent} items were sent once more"));
+            print_error(format_args!("items sent once more: {resent}"));
             reply = sent.reply()?;
         }
     }
@@ -84,13 +99,16 @@ impl SentBatch {
         sender: &Sender,
         content_type: &HeaderValue,
         after: Option<Duration>,
+        interrupts: &Interrupts,
     ) -> usize {
         let (mut resent, mut after) = (0, after);
         for attempt in 1..=sender.retries {
             let places = self.retryable();
             let Some(body) = self.batch_of(&places).filter(|_| !places.is_empty()) else { break };
             let Some(pause) = pause(after, attempt) else { break };
-            tokio::time::sleep(pause).await;
+            if interrupts.pause(pause).await.is_none() {
+                break;
+            }
             resent += places.len();
             let Ok(reply) = sender.post(body, content_type).await else { break };
             after = retry_after(reply.headers());

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
-use super::diagnostic::{Diagnostic, quoted};
-use super::flow;
+use super::diagnostic::Diagnostic;
+use super::library::not_yaml;
 use super::span::Span;
 
 /// Nesting of the deepest key this gateway knows is 6; the rest is room for a helpful message.
@@ -141,31 +141,6 @@ impl Serialize for Node {
             }
         }
     }
-}
-
-fn not_yaml(error: &serde_saphyr::Error, text: &str) -> Diagnostic {
-    let message = error.without_snippet().to_string();
-    // The place is said once, in front of the snippet.
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let span = error.location().map(Span::from);
-    if message.starts_with("budget breached: Documents") {
-        return Diagnostic::error(span, "the file has more than one document")
-            .help("a configuration is one document; remove everything from the second `---` on");
-    }
-    if message.starts_with("budget breached") || message.contains("limit exceeded") {
-        return Diagnostic::error(
-            span,
-            "the file is nested too deeply, or too large once its aliases are expanded",
-        );
-    }
-    if let Some(reference) = flow::unquoted_brace(text, span.map_or(usize::MAX, |span| span.line)) {
-        let written = text.get(reference.start..reference.end).unwrap_or("${NAME}");
-        let message =
-            format!("{} has to be in quotes here, between `{{` and `}}` or `[` and `]`", quoted(written));
-        return Diagnostic::error(Some(reference), message)
-            .help(format!("put quotes around the whole value: `\"{written}\"`"));
-    }
-    Diagnostic::error(span, format!("the file is not valid YAML: {message}"))
 }
 
 impl From<Location> for Span {

@@ -6,6 +6,7 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 use super::{Collector, Record, Value, quoting};
 use crate::batch::{BatchRefusal, ItemRejection, Place};
 use crate::format::shown::shown;
+use crate::terminal::counted;
 
 /// The maximum number of columns; each is compared with all others.
 const MAX_COLUMNS: usize = 1024;
@@ -87,7 +88,11 @@ impl Columns {
     ) -> Result<Record<'row>, ItemRejection> {
         if row.len() != self.names.len() {
             let line = row.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
-            let problem = format!("has {} fields, and the header line {}", row.len(), self.names.len());
+            let problem = format!(
+                "has {}, and the header line {}",
+                counted(row.len() as u64, "field", "fields"),
+                self.names.len()
+            );
             return Err(ItemRejection::BadRecordLine { line, problem });
         }
         let mut values = collector.no_values();

@@ -9,6 +9,7 @@ use super::names::Names;
 use super::replies;
 use crate::config::{BulkRoute, Settings};
 use crate::format::takes_query;
+use crate::terminal::counted;
 
 /// The methods that OpenAPI 3.1 has.
 const DESCRIBED: [Method; 8] = [
@@ -46,8 +47,9 @@ fn operation(settings: &Settings, bulk: &BulkRoute, method: &Method, names: &mut
         "operationId": names.name(&what, bulk.endpoint.path.as_str()),
         "summary": format!("{method} {} for each record", bulk.each.as_str()),
         "description": format!(
-            "At most {} records and {} bytes. Each becomes a request of its own.",
-            bulk.endpoint.limits.max_items, bulk.endpoint.limits.max_body,
+            "At most {} and {}. Each becomes a request of its own.",
+            counted(bulk.endpoint.limits.max_items as u64, "record", "records"),
+            counted(bulk.endpoint.limits.max_body as u64, "byte", "bytes"),
         ),
         "responses": replies::to_batch(settings, &bulk.endpoint),
     });

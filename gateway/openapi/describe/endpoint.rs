@@ -7,6 +7,7 @@ use super::names::Names;
 use super::replies;
 use crate::config::{BatchEndpoint, OtherMethods, Settings};
 use crate::plan::Preferences;
+use crate::terminal::counted;
 
 /// What there is at the endpoint's path.
 pub(super) fn path(
@@ -46,11 +47,11 @@ pub(super) fn path(
 
 fn about(endpoint: &BatchEndpoint) -> String {
     format!(
-        "Dialect `{}`. {} At most {} items and {} bytes. The body may be compressed: `Content-Encoding: gzip`, `br` or `zstd`.",
+        "Dialect `{}`. {} At most {} and {}. The body may be compressed: `Content-Encoding: gzip`, `br` or `zstd`.",
         endpoint.dialect.name(),
         endpoint.dialect.summary(),
-        endpoint.limits.max_items,
-        endpoint.limits.max_body,
+        counted(endpoint.limits.max_items as u64, "item", "items"),
+        counted(endpoint.limits.max_body as u64, "byte", "bytes"),
     )
 }
 

@@ -7,6 +7,7 @@ use super::loss::Losses;
 use super::operations::{self, Operation};
 use super::servers::Upstreams;
 use super::source::{Place, Source};
+use crate::config::foreign_sign;
 use crate::route::PathPattern;
 
 /// What a path may have besides its operations.
@@ -104,6 +105,9 @@ fn one<'source>(
     let text = with_plain_names(written);
     let pattern =
         PathPattern::parse(&text).map_err(|error| format!("a route's path can't be this: it {error}"))?;
+    if let Some(sign) = foreign_sign(&text) {
+        return Err(format!("a route's path can't be this: it {sign}"));
+    }
     if let Some(other) = others.iter().find(|other| other.pattern.is_same(&pattern)) {
         return Err(format!("it takes the same paths as `{}`", other.written));
     }

@@ -121,9 +121,37 @@ fn filled(url: &str, server: &Place<'_>) -> Result<(String, Vec<(String, String)
     Ok((filled, variables))
 }
 
-/// A name for an upstream: letters, digits and `-`.
+/// What readers of YAML take for something else than a text, as numbers.
+const NO_TEXTS: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
+
+/// A name for an upstream: letters, digits and `-`. It is a text for every reader of YAML, without quotes.
 fn name_of(title: &str) -> String {
     let words = title.split(|character: char| !character.is_ascii_alphanumeric());
     let words: Vec<_> = words.filter(|word| !word.is_empty()).take(4).map(str::to_ascii_lowercase).collect();
-    if words.is_empty() { "service".to_owned() } else { words.join("-") }
+    let name = words.join("-");
+    let is_text = name.starts_with(|first: char| first.is_ascii_alphabetic()) && !NO_TEXTS.contains(&&*name);
+    match (name.as_str(), is_text) {
+        ("", _) => "service".to_owned(),
+        (_, true) => name,
+        (_, false) => format!("service-{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_text() {
+        for (title, name) in [
+            ("Swagger Petstore", "swagger-petstore"),
+            ("", "service"),
+            ("null", "service-null"),
+            ("True", "service-true"),
+            ("1.5e3", "service-1-5e3"),
+            ("3scale", "service-3scale"),
+        ] {
+            assert_eq!(name_of(title), name);
+        }
+    }
 }

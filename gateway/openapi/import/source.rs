@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::error::ImportError;
 use super::unique::Unique;
+use crate::config::in_words;
 
 /// References that lead to one another.
 const MOST_REFERENCES: usize = 16;
@@ -27,6 +28,14 @@ pub(super) struct Place<'source> {
     pub(super) value: &'source Value,
 }
 
+/// Why it is not YAML, and where.
+fn in_words_with_place(error: &serde_saphyr::Error) -> String {
+    let (message, help) = in_words(error);
+    let place = error.location().map(|place| format!(" at line {}, column {}", place.line(), place.column()));
+    let help = if help.is_empty() { String::new() } else { format!("; {help}") };
+    format!("{message}{}{help}", place.unwrap_or_default())
+}
+
 impl Source {
     pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
         let Unique(root) = if text.trim_start().starts_with('{') {
@@ -41,7 +50,7 @@ impl Source {
                 with_snippet: false,
             };
             serde_saphyr::from_str_with_options(text, options)
-                .map_err(|error| ImportError::Unreadable(error.to_string()))?
+                .map_err(|error| ImportError::Unreadable(in_words_with_place(&error)))?
         };
         let version =
             |key| root.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));

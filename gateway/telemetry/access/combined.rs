@@ -38,7 +38,7 @@ pub(super) fn combined(exchanged: &Exchanged<'_>) -> Vec<u8> {
     let _ = if *bytes_out == 0 { write!(line, "-") } else { write!(line, "{bytes_out}") };
     for value in [referer(&head.headers), agent(&head.headers)] {
         line.push_str(" \"");
-        put(&mut line, value.unwrap_or("-"), Place::Quoted);
+        put(&mut line, value.as_deref().unwrap_or("-"), Place::Quoted);
         line.push('"');
     }
     line.push('\n');

@@ -1,12 +1,14 @@
 //! The values of a line's fields, by the kind of the line. The documentation is made of the same tables.
 
+use std::borrow::Cow;
+
 use http::request::Parts as Head;
 use http::{HeaderMap, Version, header};
 
 use crate::config::AccessField as Field;
 use crate::dispatch::Timeline;
 use crate::route::method_label;
-use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut};
+use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut, cut_bytes};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchRecord, RequestRecord, Sender};
 use crate::telemetry::trace::{RequestId, TraceContext};
@@ -130,8 +132,8 @@ pub(super) const SENDER: &[(Field, OfSender)] = &[
     (Field::Host, |of, line| line.text(of.host)),
     (Field::Method, |of, line| line.text(method_label(&of.head.method))),
     (Field::Path, |of, line| line.text(path(of.head))),
-    (Field::Agent, |of, line| line.optional_text(agent(&of.head.headers))),
-    (Field::Referer, |of, line| line.optional_text(referer(&of.head.headers))),
+    (Field::Agent, |of, line| line.optional_text(agent(&of.head.headers).as_deref())),
+    (Field::Referer, |of, line| line.optional_text(referer(&of.head.headers).as_deref())),
 ];
 
 /// The path, which has no query.
@@ -139,14 +141,15 @@ pub(super) fn path(head: &Head) -> &str {
     cut(head.uri.path(), MAX_PATH)
 }
 
-pub(super) fn agent(headers: &HeaderMap) -> Option<&str> {
-    Some(cut(headers.get(header::USER_AGENT)?.to_str().ok()?, MAX_AGENT))
+pub(super) fn agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    Some(cut_bytes(headers.get(header::USER_AGENT)?.as_bytes(), MAX_AGENT))
 }
 
 /// The Referer without its query and user.
-pub(super) fn referer(headers: &HeaderMap) -> Option<&str> {
-    let referer = headers.get(header::REFERER)?.to_str().ok()?.split(['?', '#']).next()?;
-    (!referer.contains('@')).then(|| cut(referer, MAX_PATH))
+pub(super) fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let referer = headers.get(header::REFERER)?.as_bytes();
+    let referer = referer.split(|byte| matches!(byte, b'?' | b'#')).next()?;
+    (!referer.contains(&b'@')).then(|| cut_bytes(referer, MAX_PATH))
 }
 
 pub(super) fn protocol(version: Version) -> &'static str {

@@ -19,7 +19,8 @@ use crate::route::RouteIndex;
 use crate::stitch::ItemReport;
 use crate::telemetry::log_writer;
 
-const AGENT: &str = "curl/8 \"x\"\u{e9}";
+/// Two bytes of UTF-8, and one of Latin-1.
+const AGENT: &[u8] = b"curl/8 \"x\"\xc3\xa9\xe9";
 
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
@@ -44,8 +45,7 @@ fn settings(log: &str) -> Settings {
 }
 
 fn head(uri: &str) -> Parts {
-    let request =
-        http::Request::builder().method("PATCH").uri(uri).header("user-agent", AGENT.replace('\u{e9}', ""));
+    let request = http::Request::builder().method("PATCH").uri(uri).header("user-agent", AGENT);
     request.header("referer", "https://a.example/b?secret=1").body(()).unwrap().into_parts().0
 }
 
@@ -134,7 +134,7 @@ fn lines_have_all_fields_and_no_query() {
         ("host", json!("shop.example")),
         ("method", json!("PATCH")),
         ("path", json!("/a/b")),
-        ("agent", json!("curl/8 \"x\"")),
+        ("agent", json!("curl/8 \"x\"\u{e9}\u{fffd}")),
         ("referer", json!("https://a.example/b")),
         ("route", json!("all")),
         ("target", json!("")),
@@ -190,8 +190,8 @@ fn text_is_pairs_with_quotes_where_they_are_needed() {
     let text = written(&format!("{{ access: {{ format: text, {fields} }} }}"), 200, true);
     assert_eq!(
         text,
-        "kind=request agent=\"curl/8 \\\"x\\\"\" client_name=\"ann b\" reason=\"\" duration_ms=12.034\n\
-         kind=batch agent=\"curl/8 \\\"x\\\"\" client_name=\"ann b\" reason=\"\" duration_ms=0.000\n\
+        "kind=request agent=\"curl/8 \\\"x\\\"\u{e9}\u{fffd}\" client_name=\"ann b\" reason=\"\" duration_ms=12.034\n\
+         kind=batch agent=\"curl/8 \\\"x\\\"\u{e9}\u{fffd}\" client_name=\"ann b\" reason=\"\" duration_ms=0.000\n\
          kind=item id=\"a\\nb\" reason=\"\" duration_ms=0.000\n"
     );
 }
@@ -204,8 +204,14 @@ fn the_combined_form_is_apaches() {
     assert_eq!(before, "192.0.2.1 - ann\\x20b ");
     let (time, after) = after.split_once("] ").unwrap();
     assert_eq!(time.len(), "10/Oct/2000:13:55:36 +0000".len());
-    assert_eq!(after, "\"PATCH /a/b HTTP/1.1\" 404 17 \"https://a.example/b\" \"curl/8 \\\"x\\\"\"");
-    assert!(batch.ends_with(" 207 - \"https://a.example/b\" \"curl/8 \\\"x\\\"\""), "{batch}");
+    assert_eq!(
+        after,
+        "\"PATCH /a/b HTTP/1.1\" 404 17 \"https://a.example/b\" \"curl/8 \\\"x\\\"\\xc3\\xa9\\xef\\xbf\\xbd\""
+    );
+    assert!(
+        batch.ends_with(" 207 - \"https://a.example/b\" \"curl/8 \\\"x\\\"\\xc3\\xa9\\xef\\xbf\\xbd\""),
+        "{batch}"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode as 
 
 use super::attributes::Attributes;
 use crate::route::{method_label, split_port};
-use crate::telemetry::item_record::{MAX_PATH, cut};
+use crate::telemetry::item_record::{MAX_PATH, cut, cut_bytes};
 use crate::telemetry::record::Sender;
 
 /// Characters of a User-Agent.
@@ -61,7 +61,7 @@ impl Served<'_> {
         let head = sender.head;
         let method = method_label(&head.method);
         let other = (method != head.method.as_str()).then(|| cut(head.method.as_str(), 32));
-        let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let agent = head.headers.get(USER_AGENT).map(|agent| cut_bytes(agent.as_bytes(), MAX_AGENT));
         let (host, port) = host_and_port(sender.host);
         attributes
             .text("http.request.method", method)
@@ -73,7 +73,7 @@ impl Served<'_> {
             .optional_number("server.port", port)
             .optional_text("client.address", sender.client.parse::<IpAddr>().ok().map(|_| sender.client))
             .text("network.protocol.version", version(head.version))
-            .optional_text("user_agent.original", agent.map(|agent| cut(agent, MAX_AGENT)))
+            .optional_text("user_agent.original", agent.as_deref())
             .optional_number("http.response.status_code", self.status.map(|status| status.as_u16()))
             .number("http.request.body.size", self.bytes_in)
             .number("http.response.body.size", self.bytes_out)
