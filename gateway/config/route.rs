@@ -99,6 +99,11 @@ pub(in crate::config) struct RouteDocument {
     #[serde(default)]
     pub(in crate::config) compress: bool,
 
+    /// Whether bodies of single requests in a content coding (gzip, deflate, br, zstd) are decoded, for an upstream that can't do
+    /// that. It needs `max_body`, which then holds for what comes out, too. Items in a coding are refused.
+    #[serde(default)]
+    pub(in crate::config) decompress_requests: At<bool>,
+
     /// A fixed answer instead of an upstream.
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 
@@ -185,10 +190,12 @@ impl Resolver<'_> {
             encoded_slashes: document.value.encoded_slashes,
             undo: undo?,
             max_body: document.value.max_body.map(|size| size.0),
+            decompress_requests: document.value.decompress_requests.value,
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);
         self.check_undo(&route, document.value.undo.as_ref());
+        self.check_decompression(&route, &document.value.decompress_requests)?;
         Ok(route)
     }
 
@@ -203,6 +210,23 @@ impl Resolver<'_> {
         };
         if coalesce.value {
             self.warn(coalesce.span, format!("`coalesce` does nothing {never}"), "remove it");
+        }
+    }
+
+    fn check_decompression(&mut self, route: &Route, decompress: &At<bool>) -> Resolved<()> {
+        match &route.action {
+            _ if !decompress.value => Ok(()),
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => {
+                let message = "`decompress_requests` does nothing on a route without an upstream";
+                self.warn(decompress.span, message, "remove it");
+                Ok(())
+            }
+            RouteAction::Forward { .. } if route.max_body.is_some() => Ok(()),
+            RouteAction::Forward { .. } => self.refuse(
+                decompress.span,
+                "`decompress_requests` needs `max_body`: a few compressed bytes can become gigabytes",
+                "add `max_body: 10MiB`, or what the service takes at most",
+            ),
         }
     }
 

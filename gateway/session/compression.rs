@@ -14,7 +14,7 @@ use pingora::{Error, ErrorType};
 
 use super::Rest;
 use crate::format::{Asked, Compression, Encoder, ReplyCoding};
-use crate::memory::{EncoderMemory, EncoderPlace};
+use crate::memory::{CoderMemory, CoderPlace};
 
 /// Bytes that are encoded before others have their turn.
 pub(super) const TURN: usize = 32 << 10;
@@ -25,7 +25,7 @@ const LEAVES_AT: usize = 16 << 10;
 /// Whether the session may compress its reply, and what it did.
 pub(super) enum ReplyCompression {
     Off,
-    Offered(Arc<EncoderMemory>),
+    Offered(Arc<CoderMemory>),
     /// There was no memory for it.
     NoRoom,
     At(Box<Compressor>),
@@ -43,7 +43,7 @@ pub(crate) enum Compressed {
 /// An encoder and its place in memory, until the reply has ended.
 pub(super) struct Compressor {
     coding: ReplyCoding,
-    work: Option<(Encoder, EncoderPlace)>,
+    work: Option<(Encoder, CoderPlace)>,
     /// Something was pushed after the last flush.
     holds_back: bool,
     bytes_in: u64,
@@ -108,7 +108,7 @@ fn write_head(head: &mut ResponseHeader, decided: Compression, asked: Asked<'_>)
 }
 
 impl Compressor {
-    fn new(coding: ReplyCoding, place: EncoderPlace) -> pingora::Result<Self> {
+    fn new(coding: ReplyCoding, place: CoderPlace) -> pingora::Result<Self> {
         let encoder = Encoder::new(coding).or_else(failed)?;
         Ok(Self { coding, work: Some((encoder, place)), holds_back: false, bytes_in: 0 })
     }
