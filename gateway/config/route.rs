@@ -28,6 +28,10 @@ pub(in crate::config) struct RouteDocument {
     #[schemars(example = &"/orders/")]
     pub(in crate::config) path: At<String>,
 
+    /// Whether it is for exactly this path, without what is below.
+    #[serde(default)]
+    pub(in crate::config) exact: bool,
+
     /// The hosts that it is for: names, `*.example.org` for all names below `example.org`, or addresses. Any where this is
     /// absent.
     #[schemars(length(min = 1), extend("examples" = [["api.example.com", "*.example.org"]]))]
@@ -133,7 +137,7 @@ pub(super) fn route_names(routes: &[At<RouteDocument>]) -> Vec<At<String>> {
         *unnamed.entry(&route.value.path.value).or_default() += 1;
     }
     let name = |route: &At<RouteDocument>| {
-        let RouteDocument { name, path, hosts, conditions, .. } = &route.value;
+        let RouteDocument { name, path, exact, hosts, conditions, .. } = &route.value;
         if let Some(name) = name {
             return name.clone();
         }
@@ -141,8 +145,10 @@ pub(super) fn route_names(routes: &[At<RouteDocument>]) -> Vec<At<String>> {
             return path.clone();
         }
         let hosts = hosts.iter().flatten().map(|host| host.value.as_str()).collect::<Vec<_>>().join(",");
-        let words = conditions.iter().flat_map(|conditions| conditions.value.words());
-        let words = [format!("{hosts}{}", path.value)].into_iter().chain(words).collect::<Vec<_>>();
+        let conditions = conditions.iter().flat_map(|conditions| conditions.value.words());
+        let exact = exact.then(|| "exact".to_owned());
+        let path_at = [format!("{hosts}{}", path.value)];
+        let words = path_at.into_iter().chain(exact).chain(conditions).collect::<Vec<_>>();
         At { value: words.join(" "), ..path.clone() }
     };
     routes.iter().map(name).collect()
@@ -171,7 +177,7 @@ impl Resolver<'_> {
             Some(name) => self.label(name),
             None => Ok(()),
         };
-        let path = self.route_path(path);
+        let path = self.route_path(path).map(|path| if document.value.exact { path.exactly() } else { path });
         let hosts = self.hosts(hosts.as_deref());
         let methods = self.methods(methods.as_deref());
         let allowed = methods.as_ref().unwrap_or(&MethodSet::Any);
