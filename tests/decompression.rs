@@ -83,7 +83,8 @@ fn the_service_gets_what_the_client_compressed() {
                 assert_eq!(got.header(gone), None, "{coding}");
             }
             assert_eq!((got.header("x-mine"), got.header("content-type")), (Some("1"), Some("text/plain")));
-            assert_eq!(got.header("transfer-encoding"), Some("chunked"), "{coding}");
+            let chunked = (!sent.is_empty()).then_some("chunked");
+            assert_eq!(got.header("transfer-encoding"), chunked, "{coding}");
         }
     }
 }
@@ -127,7 +128,8 @@ fn other_requests_are_left_alone() {
 fn the_limit_holds_for_what_comes_out() {
     let (upstream, gateway) = gateway();
     for (length, fits) in [(LIMIT, true), (LIMIT + 1, false), (50 << 20, false)] {
-        for (coding, sent) in in_all_codings(&vec![0; length]) {
+        let is_sent = |(coding, _): &(&str, Vec<u8>)| *coding != "identity" || length < 1 << 20;
+        for (coding, sent) in in_all_codings(&vec![0; length]).into_iter().filter(is_sent) {
             let reply = gateway.send(&coded(coding, &sent));
             let got = upstream.take_requests();
             if fits {
@@ -197,7 +199,10 @@ fn a_client_that_waits_is_refused_before_it_sends() {
     client.through(b"100 Continue\r\n\r\n");
     client.write(&sent);
     assert_eq!(client.reply_to("POST").status, 200);
-    assert_eq!((upstream.only_request().text(), upstream.only_request().header("expect")), ("waited".to_owned(), None));
+    assert_eq!(
+        (upstream.only_request().text(), upstream.only_request().header("expect")),
+        ("waited".to_owned(), None)
+    );
 }
 
 #[test]
