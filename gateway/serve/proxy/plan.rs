@@ -9,8 +9,8 @@ use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, Route, RouteIndex, Strictness, UpstreamIndex,
-    has_dav_replies,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, Route, RouteIndex, Strictness,
+    UpstreamIndex, has_dav_replies,
 };
 use crate::session::{Session, StreamKind, announced_length};
 

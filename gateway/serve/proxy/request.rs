@@ -110,7 +110,8 @@ pub(super) fn trailers(trailers: &HeaderMap, request: &RequestHeader, job: Job<'
         return None;
     }
     let decided = decided(job.changes());
-    let is_of_coded = |name: &HeaderName| plan.decode.is_some() && fields_of_coded().any(|other| other == *name);
+    let is_of_coded =
+        |name: &HeaderName| plan.decode.is_some() && fields_of_coded().any(|other| other == *name);
     let may_pass = |name: &HeaderName| {
         let is_option = |option: &[u8]| option.eq_ignore_ascii_case(name.as_str().as_bytes());
         !is_forbidden_in_item(name)
