@@ -151,7 +151,8 @@ impl<'context> PlanContext<'context> {
         }
         *matched = Some(found.index);
         check_route(found.route, seeker.method, body)?;
-        if found.route.decompress_requests && seeker.headers.iter().any(|(name, _)| name == CONTENT_ENCODING) {
+        if found.route.decompress_requests && seeker.headers.iter().any(|(name, _)| name == CONTENT_ENCODING)
+        {
             return Err(ItemRejection::CodedBody);
         }
         Ok(found)

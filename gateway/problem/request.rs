@@ -60,7 +60,9 @@ pub enum RequestRejection {
         limit: usize,
     },
     /// The body has a content coding that the gateway can't undo for its route.
-    #[error("the request's Content-Encoding is not supported; Accept-Encoding in this reply says which ones are")]
+    #[error(
+        "the request's Content-Encoding is not supported; Accept-Encoding in this reply says which ones are"
+    )]
     UnsupportedContentEncoding,
     /// The client is not let in, or not now.
     #[error(transparent)]

@@ -119,7 +119,12 @@ mod tests {
     }
 
     /// What comes out of a body that comes in pieces of this length, and the length of the longest piece.
-    fn decoded(codings: &str, body: &Bytes, length: usize, limit: usize) -> Result<(Vec<u8>, usize), CodingError> {
+    fn decoded(
+        codings: &str,
+        body: &Bytes,
+        length: usize,
+        limit: usize,
+    ) -> Result<(Vec<u8>, usize), CodingError> {
         let mut decoder = BodyDecoder::new(Codings::parse(codings).unwrap(), limit)?;
         let (mut all, mut longest) = (Vec::new(), 0);
         let mut pieces = body.chunks(length);

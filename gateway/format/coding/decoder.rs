@@ -122,9 +122,7 @@ impl<S: BufRead> Deflate<S> {
             first.push(byte);
         }
         let is_wrapped = match first[..] {
-            [method, flags] => {
-                method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
-            }
+            [method, flags] => method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31),
             _ => false,
         };
         let Self::Unknown(source, first) = std::mem::replace(self, Self::Nothing) else { return Ok(()) };
