@@ -25,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use crate::tls_advice::advice;
+
 /// Where requests are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
@@ -144,7 +146,11 @@ impl HttpClient {
                 let config = self.tls.clone().ok_or_else(no_tls)?;
                 let stream = TcpStream::connect(address).await.map_err(not_connected)?;
                 let stream = TlsConnector::from(config).connect(name.clone(), stream).await;
-                self.exchange(server, stream.map_err(not_connected)?, request).await
+                let advised = |error: std::io::Error| match advice(&error.to_string()) {
+                    Some(advice) => not_connected(std::io::Error::other(format!("{error}: {advice}"))),
+                    None => not_connected(error),
+                };
+                self.exchange(server, stream.map_err(advised)?, request).await
             }
             Server::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(not_connected)?;

@@ -34,6 +34,7 @@ pub mod demo;
 pub mod clock;
 pub mod phase;
 pub(crate) mod http_client;
+mod tls_advice;
 mod address;
 mod workers;
 mod words;

@@ -218,6 +218,27 @@ fn what_the_asked_service_refuses_is_refused() {
     assert!(upstream.requests().is_empty());
 }
 
+/// What a client of several ways is offered, with what the asked service says of its own, if anything.
+#[test]
+fn every_way_that_gives_access_is_offered() {
+    const KEY: &str = "ApiKey realm=\"batchgate\", header=\"x-api-key\"";
+    const BEARER: &str = "Bearer realm=\"batchgate\"";
+    let (upstream, (_folder, member)) = (Upstream::start(), keys());
+    for (said, expected) in [
+        (Answer::text(401, "").header("WWW-Authenticate", "Negotiate"), format!("Negotiate, {KEY}")),
+        (Answer::text(401, ""), format!("{KEY}, {BEARER}")),
+        (Answer::text(302, "").header("Location", "/login"), format!("{KEY}, {BEARER}")),
+    ] {
+        let login = Upstream::start();
+        login.on("/check", said);
+        let config = Config::all_to("orders", upstream.url()).upstream("login", login.url());
+        let gateway =
+            config.raw(format!("auth: {{ {member}, forward: {{ upstream: login, path: /check }} }}")).start();
+        let reply = gateway.send(&Request::get("/a"));
+        assert_eq!((reply.status, reply.header("WWW-Authenticate")), (401, Some(&*expected)));
+    }
+}
+
 #[test]
 fn nobody_comes_in_while_the_asked_service_is_away() {
     let upstream = Upstream::start();

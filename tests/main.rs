@@ -112,6 +112,7 @@ mod tokens;
 /// Pages of other origins.
 mod compression;
 mod cors;
+mod decompression;
 
 /// Clients behind a balancer.
 mod trusted_proxies;

@@ -1,7 +1,7 @@
 //! What HTTP wants of a proxy that reads and writes each message anew: old clients, hosts, forms of the
 //! target, transfer codings, fields of the hop.
 
-use crate::harness::{Answer, Gateway, Request, Upstream};
+use crate::harness::{Answer, Config, Gateway, Request, Upstream};
 
 /// What a client reads until the connection closes.
 fn exchange(gateway: &Gateway, request: &str) -> String {
@@ -168,4 +168,64 @@ fn a_length_beside_a_transfer_coding_is_refused_and_the_connection_closes() {
         format!("POST /a HTTP/1.1\r\nHost: x\r\nX-Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n").as_bytes(),
     );
     assert_eq!(client.reply_to("POST").status, 200);
+}
+
+/// Targets that other proxies pass and services read differently. config/coming-from.md says which.
+#[test]
+fn targets_are_passed_as_they_are_or_refused() {
+    let upstream = Upstream::start();
+    let gateway = Config::all_to("orders", upstream.url()).start();
+    let targets: [(&[u8], u16); 17] = [
+        (b"/x//y", 200),
+        (b"//x", 400),
+        (b"//evil.example/x", 400),
+        (b"/a\"b", 200),
+        (b"/a?q=\"x\"", 400),
+        (b"/a?q=[{x}|^`\\]", 200),
+        (b"/a?q=<x>", 400),
+        (b"/a<b>", 400),
+        (b"/\xc3\xa9", 400),
+        (b"/a?q=\xc3\xa9", 400),
+        (b"/%C3%A9?q=%C3%A9", 200),
+        (b"/a\\b", 400),
+        (b"/a#b", 400),
+        (b"/%252e%252e/b", 200),
+        (b"/%2e%2e/b", 400),
+        (b"/a?q=%", 200),
+        (b"/a%", 400),
+    ];
+    for (target, status) in targets {
+        let mut client = gateway.connect();
+        client.write(&[b"GET ", target, b" HTTP/1.1\r\nHost: gw\r\n\r\n"].concat());
+        let shown = String::from_utf8_lossy(target);
+        assert_eq!(client.reply_to("GET").status, status, "{shown}");
+        let passed: Vec<_> = upstream.take_requests().into_iter().map(|request| request.target).collect();
+        let expected: Vec<_> = (status == 200).then(|| shown.clone().into_owned()).into_iter().collect();
+        assert_eq!(passed, expected, "{shown}");
+    }
+}
+
+#[test]
+fn names_of_fields_that_change_keep_their_spelling() {
+    let upstream = Upstream::start();
+    let answer = Answer::text(201, &"text ".repeat(400)).header("Location", "/a").header("ETag", "\"1\"");
+    upstream.on("/new", answer.header("LINK", "</a>; rel=\"next\""));
+    let config = Config::new().upstream("orders", upstream.url()).route("/old/", "orders");
+    let hsts = "response_headers: { set: { Strict-Transport-Security: max-age=9, X-ODD: '1' } }";
+    let gateway = config.with(format!("strip_prefix: /old, compress: true, {hsts}")).start();
+    let mut client = gateway.connect();
+    client.write(b"GET /old/new HTTP/1.1\r\nHost: gw\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n");
+    let reply = client.rest();
+    let head = String::from_utf8_lossy(&reply);
+    for line in [
+        "Location: /old/a\r\n",
+        "LINK: </old/a>; rel=\"next\"\r\n",
+        "ETag: W/\"1\"\r\n",
+        "Vary: Accept-Encoding\r\n",
+        "Content-Encoding: gzip\r\n",
+        "Strict-Transport-Security: max-age=9\r\n",
+        "X-ODD: 1\r\n",
+    ] {
+        assert!(head.contains(line), "{line} in {head}");
+    }
 }

@@ -14,6 +14,10 @@ fn gateway() -> Gateway {
   - { path: /moved, redirect: { to: 'https://other.example:8443', status: 301 } }
   - { path: '/orders/{id}/lines', redirect: { to: '/lines/{id}', status: 307 } }
   - { path: /root/, redirect: { to: /, status: 302 } }
+  - { path: /, exact: true, redirect: { to: /shop } }
+  - { path: /lang/, redirect: { to: '/new/?l=en' } }
+  - { path: /bare/, redirect: { to: '/new/?' } }
+  - { path: /only/, redirect: { to: 'https://other.example/?l=en?' } }
   - { path: /posts/, redirect: { to: /new/ }, methods: [POST] }
   - { path: /down/, respond: { status: 503, headers: { Retry-After: '7', X-Why: closed }, body: Back soon. } }
   - { path: /gone/, respond: { status: 410, headers: { X-Why: gone } } }
@@ -34,6 +38,12 @@ fn a_redirect_keeps_the_rest_of_the_path_and_the_query() {
         ("/moved/x?y", 301, "https://other.example:8443/x?y"),
         ("/orders/7/lines/3?a", 307, "/lines/7/3?a"),
         ("/root/x", 302, "/x"),
+        ("/", 308, "/shop"),
+        ("/?a", 308, "/shop?a"),
+        ("/lang/a", 308, "/new/a?l=en"),
+        ("/lang/?q=1", 308, "/new/?l=en&q=1"),
+        ("/bare/a?q=1", 308, "/new/a"),
+        ("/only/a?q=1", 308, "https://other.example/a?l=en"),
     ] {
         for method in ["GET", "POST", "HEAD"] {
             let reply = gateway.send(&Request::new(method, path));

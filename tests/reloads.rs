@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::certificate::Certificate;
 use crate::harness::load::Load;
 use crate::harness::tls::subject_at;
-use crate::harness::{Config, Gateway, Upstream};
+use crate::harness::{Config, Gateway, Upstream, until};
 
 const RELOADS: &str = "batchgate_config_reloads_total";
 
@@ -99,4 +99,26 @@ fn gauges_of_what_a_reload_removes_go() {
         assert_eq!(gauges(&gateway, part), Vec::<String>::new());
     }
     assert!(gauges(&gateway, "upstream=\"stays\"").len() >= 5);
+}
+
+/// A change that waits for the next start is not forgotten with the next reload.
+#[test]
+fn every_reload_says_what_waits_for_the_next_start() {
+    let upstream = Upstream::start();
+    let config = |round: u32, threads: u32| {
+        let all = Config::all_to("orders", upstream.url()).with(format!("name: round-{round}"));
+        all.raw(format!("threads: {threads}"))
+    };
+    let gateway = config(0, 1).start();
+    let taken = |round: u32| {
+        let labels = [("result", "taken")];
+        gateway.wait_for_metric("batchgate_config_reloads_total", &labels, f64::from(round + 1));
+    };
+    let waiting = || gateway.log_lines(&[("kind", "reload"), ("key", "threads")]).len();
+    for (round, threads, lines) in [(1, 2, 1), (2, 2, 2), (3, 1, 2)] {
+        gateway.write_config(&config(round, threads).to_yaml());
+        taken(round);
+        until(&format!("{lines} warnings after reload {round}"), || (waiting() >= lines).then_some(()));
+        assert_eq!(waiting(), lines, "after reload {round}");
+    }
 }

@@ -91,3 +91,31 @@ fn a_target_is_asked_for_by_the_name_that_is_set_and_must_have_it() {
     let failures = gateway.metrics().count("batchgate_tls_failures_total", &[("cause", "name_mismatch")]);
     assert!(failures >= 4, "{failures}");
 }
+
+/// With TLS 1.3 such a service says so only when the handshake is over for the gateway.
+#[test]
+fn a_service_that_demands_a_certificate_is_named_as_the_cause() {
+    let known = Certificate::for_loopback();
+    let service = Config::new().raw("upstreams: {}").respond("/", "status: 200, body: ok");
+    let service = service.setup().with_tls(&known).for_clients_of(&known).start();
+    let ca = format!("tls: {{ ca: {} }}", known.authority().display());
+    let mut config = Config::new();
+    for scheme in ["https", "h2"] {
+        let target = format!("{scheme}://{}", service.tls_address());
+        config = config.upstream(scheme, target).with(&ca).route(&format!("/{scheme}"), scheme);
+    }
+    let gateway = config.batch("/batch").start();
+    for scheme in ["https", "h2"] {
+        let path = format!("/{scheme}");
+        let item = gateway.item(&json!({"method": "POST", "url": path}));
+        let single = gateway.send(&Request::new("POST", &path)).json();
+        for problem in [&item["body"], &single] {
+            assert_eq!(problem["type"], "urn:batchgate:problem:tls_handshake", "{scheme}: {problem}");
+        }
+        let labels = [("side", "upstream"), ("upstream", scheme), ("cause", "no_certificate")];
+        let count = gateway.metrics().count("batchgate_tls_failures_total", &labels);
+        assert!(count >= 2, "{scheme}: {count}");
+        let line = gateway.log_line(&[("kind", "tls"), ("upstream", scheme)]);
+        assert!(line["detail"].as_str().unwrap().contains("CertificateRequired"), "{line}");
+    }
+}

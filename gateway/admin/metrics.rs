@@ -36,6 +36,7 @@ fn measure_memory(gateway: &Gateway) {
         (MemoryPurpose::Replies, replies),
         (MemoryPurpose::StreamWindow, kept),
         (MemoryPurpose::Encoders, gateway.encoders.used()),
+        (MemoryPurpose::Decoders, gateway.decoders.used()),
     ] {
         gateway.metrics.set_memory(purpose, bytes);
     }

@@ -12,6 +12,7 @@ use crate::batch::AdmissionRefusal;
 use crate::config::{Access, Auth, AuthWay, JwkSource, Jwt, Ways};
 
 use super::caller::Caller;
+use super::challenges::{BEARER, Challenges};
 use super::forward::{AuthService, ask};
 use super::identity::Identity;
 use super::jwt::TokenProblem;
@@ -54,8 +55,8 @@ async fn by_ways(
     service: &impl AuthService,
 ) -> Result<Identity, AdmissionRefusal> {
     let may_use = |way: AuthWay| only.is_none_or(|only| only == way);
-    let challenge = challenge(auth, only);
-    let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenge.clone() };
+    let challenges = Challenges::of(auth, only);
+    let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenges.all() };
     if let Some(keys) = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys))
         && let Some(key) = credential(&head.headers, &keys.header, "bearer").map_err(refuse)?
     {
@@ -76,7 +77,7 @@ async fn by_ways(
         return Ok(known(AuthWay::Basic, Some(name), &header::AUTHORIZATION));
     }
     match auth.forward.as_ref().filter(|_| may_use(AuthWay::Forward)) {
-        Some(forward) => ask(forward, caller, head, service, &challenge).await,
+        Some(forward) => ask(forward, caller, head, service, &challenges).await,
         None => Err(refuse("a credential is missing")),
     }
 }
@@ -113,20 +114,6 @@ async fn by_token(jwt: &Jwt, token: &str, service: &impl AuthService) -> Result<
 /// A client whose credential, in this field, was accepted.
 fn known(way: AuthWay, name: Option<Arc<str>>, field: &HeaderName) -> Identity {
     Identity { name, way: Some(way), credentials: vec![field.clone()], ..Identity::default() }
-}
-
-/// RFC 6750 §3.
-const BEARER: &str = "Bearer realm=\"batchgate\"";
-
-/// The value of WWW-Authenticate (RFC 9110 §11.6.1): one challenge for each way that gives access.
-fn challenge(auth: &Ways, only: Option<AuthWay>) -> String {
-    let may_use = |way: AuthWay| auth.has(way) && only.is_none_or(|only| only == way);
-    let key = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys));
-    let key = key.map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));
-    let basic = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic));
-    let basic = basic.map(|basic| format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm));
-    let bearer = (may_use(AuthWay::Jwt) || may_use(AuthWay::Forward)).then(|| BEARER.to_owned());
-    key.into_iter().chain(basic).chain(bearer).collect::<Vec<_>>().join(", ")
 }
 
 /// The credential in a field. In Authorization it follows the scheme; another scheme counts as no credential.

@@ -22,6 +22,7 @@ use crate::plan::Call;
 
 use super::answers::{Answers, Judged};
 use super::caller::Caller;
+use super::challenges::Challenges;
 use super::fetched_keys::FetchedKeys;
 use super::identity::Identity;
 use super::passwords::Passwords;
@@ -63,15 +64,15 @@ pub(super) async fn ask(
     caller: &Caller,
     head: &Parts,
     service: &impl AuthService,
-    challenge: &str,
+    challenges: &Challenges,
 ) -> Result<Identity, AdmissionRefusal> {
     let question = question(forward, caller, head).ok_or(UNAVAILABLE)?;
     let known = service.answers(forward);
-    let key = known.map(|answers| answers.key(&question, challenge));
+    let key = known.map(|answers| answers.key(&question, &challenges.all()));
     let ask = async {
         let answer = service.ask(forward, question).await;
         let lifetime = answer.as_ref().and_then(|answer| shared_lifetime(&answer.headers));
-        let result = answer.ok_or(UNAVAILABLE).and_then(|answer| judge(forward, head, &answer, challenge));
+        let result = answer.ok_or(UNAVAILABLE).and_then(|answer| judge(forward, head, &answer, challenges));
         Judged { result, lifetime }
     };
     match known.zip(key) {
@@ -85,20 +86,20 @@ fn judge(
     forward: &ForwardAuth,
     head: &Parts,
     answer: &UpstreamReply,
-    challenge: &str,
+    challenges: &Challenges,
 ) -> Result<Identity, AdmissionRefusal> {
     match answer.status {
         status if status.is_success() => Ok(identity(forward, head, &answer.headers)),
         StatusCode::UNAUTHORIZED => {
             let own = all_values(&answer.headers, &header::WWW_AUTHENTICATE);
             let own = own.as_ref().and_then(|value| value.to_str().ok());
-            let challenge = own.unwrap_or(challenge).to_owned();
+            let challenge = own.map_or_else(|| challenges.all(), |own| challenges.with(own));
             Err(AdmissionRefusal::Unauthenticated { problem: "the credential is not accepted", challenge })
         }
         // A redirection leads to a page where people log in.
         status if status.is_redirection() => Err(AdmissionRefusal::Unauthenticated {
             problem: "a credential is missing",
-            challenge: challenge.to_owned(),
+            challenge: challenges.all(),
         }),
         StatusCode::TOO_MANY_REQUESTS => Err(UNAVAILABLE),
         status if status.is_client_error() => Err(AdmissionRefusal::Forbidden),

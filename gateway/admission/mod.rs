@@ -38,6 +38,7 @@ mod api_keys;
 mod authentication;
 mod buckets;
 mod caller;
+mod challenges;
 mod claims;
 mod fetched_keys;
 mod forward;

@@ -170,6 +170,12 @@ pub enum ItemRejection {
     /// The route accepts single requests only.
     #[error("the route does not accept items of batches (batch: false); send it as a single request")]
     NotBatchable,
+    /// The item's body is in a content coding, which its route decodes in single requests only.
+    #[error(
+        "the item's body is in a content coding (Content-Encoding), which its service does not read; send it plain, and compress \
+         the whole batch"
+    )]
+    CodedBody,
     /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),

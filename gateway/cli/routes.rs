@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::route::{Conditions, MethodSet, Placed, Route, RouteAction};
+use crate::route::{MethodSet, Placed, Route, RouteAction};
 
 /// What an empty column shows.
 const NOTHING: &str = "-";
@@ -62,7 +62,7 @@ impl Row {
         Self {
             host: host.as_ref().map(ToString::to_string),
             path: route.path.as_str().to_owned(),
-            conditions: words(&route.conditions),
+            conditions: words(route),
             leads_to: leads_to(route, settings),
             methods: match &route.methods {
                 MethodSet::Any => None,
@@ -87,13 +87,15 @@ impl Row {
 }
 
 /// The conditions of a route, without values that may be secret.
-fn words(conditions: &Conditions) -> Vec<String> {
+fn words(route: &Route) -> Vec<String> {
+    let conditions = &route.conditions;
+    let exact = route.path.is_exact().then(|| "exact path".to_owned());
     let methods = conditions.methods.as_ref().map(MethodSet::allow_value);
     let fields = conditions.fields.iter().map(|(name, value)| match value.to_str() {
         Ok(text) if !value.is_sensitive() => format!("{name}: {text}"),
         Ok(_) | Err(_) => name.to_string(),
     });
-    methods.into_iter().chain(fields).collect()
+    exact.into_iter().chain(methods).chain(fields).collect()
 }
 
 /// What becomes of a request for a route.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -316,6 +316,13 @@ impl Resolver<'_> {
     }
 
     fn ways(&mut self, (api_keys, jwt, basic, forward): WrittenWays<'_>) -> Resolved<Ways> {
+        if let Some((keys, _)) = api_keys.zip(jwt)
+            && keys.header.value.eq_ignore_ascii_case(header::AUTHORIZATION.as_str())
+        {
+            let message = "every token is taken for a key and refused: `jwt` lets nobody in";
+            let help = "take the keys from a field of their own, such as `header: X-API-Key`";
+            self.warn(keys.header.span, message, help);
+        }
         let api_keys = api_keys.map(|keys| self.api_keys(keys));
         let jwt = jwt.map(|jwt| self.jwt(jwt));
         let basic = basic.map(|basic| self.basic(basic));

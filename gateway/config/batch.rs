@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth_way::Access;
-use super::headers::HeadersDocument;
+use super::headers::{HeadersDocument, Toward};
 use super::resolver::{Resolved, Resolver, Seen, all, canonical};
 use super::route::RouteDocument;
 use super::stream_window::StreamWindowDocument;
@@ -328,7 +328,7 @@ impl Resolver<'_> {
         let dialect = document.dialect;
         let reply_status = self.reply_status(document.reply_status.as_ref(), dialect);
         let inherit = self.inherit(document.inherit.as_deref(), dialect);
-        let response_headers = self.changes(&document.response_headers);
+        let response_headers = self.changes(&document.response_headers, Toward::Client);
         let limits = self.batch_limits(document);
         Ok(BatchEndpoint {
             path: path?,

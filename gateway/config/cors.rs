@@ -67,6 +67,9 @@ impl Resolver<'_> {
         }
         let help = match origin {
             "*" | "null" => "name each origin; any page at all could send requests otherwise",
+            _ if origin.contains('*') => {
+                "name each origin, such as `https://app.example`: there are no wildcards for hosts here"
+            }
             _ => "write `https://host` or `https://host:port`, with nothing after it",
         };
         self.refuse(written.span(), format!("{} is not an origin", written.shown(origin)), help)
@@ -83,7 +86,7 @@ fn normal_origin(origin: &str) -> Option<String> {
         _ => return None,
     };
     let valid = authority.parse::<Authority>().is_ok_and(|parsed| !parsed.host().is_empty());
-    if !valid || authority.contains('@') {
+    if !valid || authority.contains(['@', '*']) {
         return None;
     }
     Some(format!("{scheme}://{}", authority.strip_suffix(default_port).unwrap_or(authority)))
@@ -103,6 +106,8 @@ mod tests {
             ("https://u@app.example", None),
             ("app.example", None),
             ("*", None),
+            ("https://*.app.example", None),
+            ("https://*", None),
             ("null", None),
         ] {
             assert_eq!(normal_origin(written).as_deref(), normal, "{written}");

@@ -33,6 +33,30 @@ pub(in crate::config) struct HeadersDocument {
     pub(in crate::config) remove: Vec<At<String>>,
 }
 
+/// Where messages go whose fields change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Toward {
+    Service,
+    Client,
+}
+
+impl Toward {
+    /// The fields that the gateway says itself, with what to do instead of setting or removing them.
+    const fn said_by_gateway(self) -> &'static [(&'static str, &'static str)] {
+        const HOP: &str = "remove it here: services learn from it where a request is from; `trusted_proxies` says whose to take";
+        match self {
+            Self::Service => &[
+                ("X-Forwarded-For", HOP),
+                ("X-Forwarded-Host", HOP),
+                ("X-Forwarded-Proto", HOP),
+                ("Via", "remove it here: it lets the gateway notice that a request goes round in a loop"),
+                ("X-Request-ID", "remove it here: it is the client's, or one that the gateway makes"),
+            ],
+            Self::Client => &[("Date", "remove it here: it says when the reply was made")],
+        }
+    }
+}
+
 /// A field's value, or the file that holds it. Read as a mapping whose first key may be written alone, like
 /// the other short forms; the schema has only the short form of `text`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -93,12 +117,17 @@ impl HeadersDocument {
 
 impl Resolver<'_> {
     /// The changes, if there are any.
-    pub(super) fn changes(&mut self, document: &HeadersDocument) -> Resolved<Option<HeaderChanges>> {
-        let changes = self.headers(document)?;
+    pub(super) fn changes(
+        &mut self,
+        document: &HeadersDocument,
+        toward: Toward,
+    ) -> Resolved<Option<HeaderChanges>> {
+        let changes = self.headers(document, toward)?;
         Ok(Some(changes).filter(|changes| *changes != HeaderChanges::default()))
     }
 
-    pub(super) fn headers(&mut self, document: &HeadersDocument) -> Resolved<HeaderChanges> {
+    pub(super) fn headers(&mut self, document: &HeadersDocument, toward: Toward) -> Resolved<HeaderChanges> {
+        self.changed_in_vain(document, toward);
         let mut seen = Seen::new();
         let set = all(document.set.0.iter().map(|(name, value)| {
             let header = self.settable(name);
@@ -112,6 +141,17 @@ impl Resolver<'_> {
         let remove = all(document.remove.iter().map(|name| self.settable(name)));
         let spellings = document.set.0.iter().map(|(name, _)| name.value.clone()).collect::<Vec<_>>().into();
         Ok(HeaderChanges { set: set?, spellings, remove: remove? })
+    }
+
+    /// Warns of fields that the gateway itself says, whatever the configuration says of them.
+    fn changed_in_vain(&mut self, document: &HeadersDocument, toward: Toward) {
+        for name in document.set.0.iter().map(|(name, _)| name).chain(&document.remove) {
+            let said = toward.said_by_gateway();
+            if let Some((_, help)) = said.iter().find(|(said, _)| said.eq_ignore_ascii_case(&name.value)) {
+                let message = format!("the header {} is the gateway's own; this does nothing", name.shown());
+                self.warn(name.span, message, *help);
+            }
+        }
     }
 
     /// A name that the operator may set or remove: not what frames the message.

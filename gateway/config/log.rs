@@ -1,5 +1,8 @@
 //! `log`: the settings of the log.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -89,7 +92,13 @@ impl Resolver<'_> {
             if let Some(path) = log.access.path_mut() {
                 let span = self.written.key("log").key("access").key("file").span();
                 *path = self.findings.base(span).join(&*path).to_string_lossy().into_owned();
+                if let Some(problem) = cannot_be_opened(Path::new(path)) {
+                    let message = format!("the file of the access log can't be opened: {problem}");
+                    let help = "make its folder, and let the gateway's user write there";
+                    self.warn(span, message, help);
+                }
             }
+            self.fields_of_combined(&log);
             return Ok(log);
         }
         let help = match stray.and_then(|stray| nearest(stray, LEVELS)) {
@@ -98,5 +107,29 @@ impl Resolver<'_> {
         };
         let written = self.written.key("log").key("level");
         self.refuse(written.span(), format!("{} is not a log level", written.shown(level)), help)
+    }
+
+    /// Warns of fields that no line has.
+    fn fields_of_combined(&mut self, log: &LogSettings) {
+        if log.access.format == Some(AccessFormat::Combined) && log.access.fields.is_some() {
+            let span = self.written.key("log").key("access").key("fields").span();
+            let message =
+                "`fields` does nothing with `format: combined`, whose lines have fields of their own";
+            self.warn(span, message, "remove it, or write `format: json` or `format: text`");
+        }
+    }
+}
+
+/// Why a log file can't be opened or made, as far as that shows without making it. A pipe is left alone: opening it would wait.
+fn cannot_be_opened(path: &Path) -> Option<io::Error> {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_file() => OpenOptions::new().append(true).open(path).err(),
+        Ok(about) if about.is_dir() => Some(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            std::fs::read_dir(folder.unwrap_or(Path::new("."))).err()
+        }
+        Err(error) => Some(error),
     }
 }

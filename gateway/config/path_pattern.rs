@@ -35,7 +35,15 @@ pub(super) fn pattern_in(path: &str, variables: Variables) -> Option<Pattern> {
             format!("a path is a prefix and covers all below it: write {}", quoted(&literal_part(path)));
         Some(Pattern { problem, help, may_be_meant })
     };
-    let starts_as_expression = path.starts_with(['~', '^', '=']);
+    if path.starts_with('=') {
+        let exact = "a path is a prefix; for nothing below it, add `exact: true`";
+        return Some(Pattern {
+            problem: "has a modifier, which paths don't have",
+            help: format!("{exact}, and write {}", quoted(&literal_part(path))),
+            may_be_meant: false,
+        });
+    }
+    let starts_as_expression = path.starts_with(['~', '^']);
     if starts_as_expression || [".*", ".+", "\\", "[", "(?", "|"].iter().any(|sign| path.contains(sign)) {
         return pattern("looks like a regular expression or a modifier, which paths don't have", false);
     }
@@ -102,6 +110,7 @@ mod tests {
             ("/a*b", "/", true),
             ("/orders/:id", "/orders/", true),
             ("/orders$", "/orders", true),
+            ("=/orders", "/orders", false),
         ] {
             let found = pattern_in(path, Variables::Refused).unwrap_or_else(|| panic!("{path}"));
             assert!(found.help.ends_with(&format!("write `{instead}`")), "{path}: {}", found.help);

@@ -76,6 +76,7 @@ impl Resolver<'_> {
         let upstreams = self.route_path(instead)?;
         let gateways = path.ok_or(Refused)?;
         self.known_variables(instead, &upstreams, gateways)?;
+        let upstreams = if gateways.is_exact() { upstreams.exactly() } else { upstreams };
         Ok(Mapping::of_patterns(gateways.clone(), upstreams))
     }
 

@@ -28,6 +28,10 @@ pub(in crate::config) struct RouteDocument {
     #[schemars(example = &"/orders/")]
     pub(in crate::config) path: At<String>,
 
+    /// Whether it is for exactly this path, without what is below.
+    #[serde(default)]
+    pub(in crate::config) exact: bool,
+
     /// The hosts that it is for: names, `*.example.org` for all names below `example.org`, or addresses. Any where this is
     /// absent.
     #[schemars(length(min = 1), extend("examples" = [["api.example.com", "*.example.org"]]))]
@@ -99,6 +103,11 @@ pub(in crate::config) struct RouteDocument {
     #[serde(default)]
     pub(in crate::config) compress: bool,
 
+    /// Whether bodies of single requests in a content coding (gzip, deflate, br, zstd) are decoded, for an upstream that can't do
+    /// that. It needs `max_body`, which then holds for what comes out, too. Items in a coding are refused.
+    #[serde(default)]
+    pub(in crate::config) decompress_requests: At<bool>,
+
     /// A fixed answer instead of an upstream.
     pub(in crate::config) respond: Option<At<RespondDocument>>,
 
@@ -128,7 +137,7 @@ pub(super) fn route_names(routes: &[At<RouteDocument>]) -> Vec<At<String>> {
         *unnamed.entry(&route.value.path.value).or_default() += 1;
     }
     let name = |route: &At<RouteDocument>| {
-        let RouteDocument { name, path, hosts, conditions, .. } = &route.value;
+        let RouteDocument { name, path, exact, hosts, conditions, .. } = &route.value;
         if let Some(name) = name {
             return name.clone();
         }
@@ -136,8 +145,10 @@ pub(super) fn route_names(routes: &[At<RouteDocument>]) -> Vec<At<String>> {
             return path.clone();
         }
         let hosts = hosts.iter().flatten().map(|host| host.value.as_str()).collect::<Vec<_>>().join(",");
-        let words = conditions.iter().flat_map(|conditions| conditions.value.words());
-        let words = [format!("{hosts}{}", path.value)].into_iter().chain(words).collect::<Vec<_>>();
+        let conditions = conditions.iter().flat_map(|conditions| conditions.value.words());
+        let exact = exact.then(|| "exact".to_owned());
+        let path_at = [format!("{hosts}{}", path.value)];
+        let words = path_at.into_iter().chain(exact).chain(conditions).collect::<Vec<_>>();
         At { value: words.join(" "), ..path.clone() }
     };
     routes.iter().map(name).collect()
@@ -166,7 +177,7 @@ impl Resolver<'_> {
             Some(name) => self.label(name),
             None => Ok(()),
         };
-        let path = self.route_path(path);
+        let path = self.route_path(path).map(|path| if document.value.exact { path.exactly() } else { path });
         let hosts = self.hosts(hosts.as_deref());
         let methods = self.methods(methods.as_deref());
         let allowed = methods.as_ref().unwrap_or(&MethodSet::Any);
@@ -185,10 +196,12 @@ impl Resolver<'_> {
             encoded_slashes: document.value.encoded_slashes,
             undo: undo?,
             max_body: document.value.max_body.map(|size| size.0),
+            decompress_requests: document.value.decompress_requests.value,
             action: action?,
         };
         self.check_coalescing(&route, &document.value.coalesce);
         self.check_undo(&route, document.value.undo.as_ref());
+        self.check_decompression(&route, &document.value.decompress_requests)?;
         Ok(route)
     }
 
@@ -203,6 +216,23 @@ impl Resolver<'_> {
         };
         if coalesce.value {
             self.warn(coalesce.span, format!("`coalesce` does nothing {never}"), "remove it");
+        }
+    }
+
+    fn check_decompression(&mut self, route: &Route, decompress: &At<bool>) -> Resolved<()> {
+        match &route.action {
+            _ if !decompress.value => Ok(()),
+            RouteAction::Respond(_) | RouteAction::Redirect(_) => {
+                let message = "`decompress_requests` does nothing on a route without an upstream";
+                self.warn(decompress.span, message, "remove it");
+                Ok(())
+            }
+            RouteAction::Forward { .. } if route.max_body.is_some() => Ok(()),
+            RouteAction::Forward { .. } => self.refuse(
+                decompress.span,
+                "`decompress_requests` needs `max_body`: a few compressed bytes can become gigabytes",
+                "add `max_body: 10MiB`, or what the service takes at most",
+            ),
         }
     }
 

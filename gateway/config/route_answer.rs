@@ -13,7 +13,9 @@ use super::yaml::diagnostic::quoted;
 use super::yaml::secrets::STARS;
 use super::yaml::span::Span;
 use super::yaml::wrappers::{At, Named};
-use crate::route::{AbsoluteUrl, PathPattern, Redirect, Respond, RouteIndex, RouteTable, redirect_loop};
+use crate::route::{
+    AbsoluteUrl, PathPattern, Redirect, RedirectQuery, Respond, RouteIndex, RouteTable, redirect_loop,
+};
 
 /// A fixed answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +41,7 @@ pub(in crate::config) struct RespondDocument {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RedirectDocument {
     /// What takes the place of the route's path, with the variables of that path. On another server: a url
-    /// (`https://other.example/new/`).
+    /// (`https://other.example/new/`). The request's query follows a query that it has; with a `?` at the end it is left out.
     #[schemars(example = &"/new/")]
     pub(in crate::config) to: At<String>,
     /// The status. 307 and 308 keep the method and the body.
@@ -110,21 +112,41 @@ impl Resolver<'_> {
             let message = format!("{} is not the status of a redirect", status.value);
             return self.refuse(status.span, message, "write 301, 302, 303, 307 or 308");
         }
-        let (origin, rest) = self.parts_of_redirect(to)?;
+        let (target, query) = self.query_of_redirect(to)?;
+        let (origin, rest) = self.parts_of_redirect(&target)?;
         let to = At { value: rest, ..to.clone() };
         let pattern = self.route_path(&to)?;
         let from = path.ok_or(Refused)?;
         self.known_variables(&to, &pattern, from)?;
         let status = StatusCode::from_u16(status.value).map_err(|_| Refused)?;
-        Ok(Redirect { status, from: from.clone(), origin: origin.into(), to: pattern })
+        Ok(Redirect { status, from: from.clone(), origin: origin.into(), to: pattern, query })
+    }
+
+    /// The target without its query, and what becomes of the query. As in nginx, a question mark at the very end keeps the
+    /// request's query out.
+    fn query_of_redirect(&mut self, to: &At<String>) -> Resolved<(At<String>, RedirectQuery)> {
+        let Some((target, own)) = to.value.split_once('?') else {
+            return Ok((to.clone(), RedirectQuery::Before("".into())));
+        };
+        let target = At { value: target.to_owned(), ..to.clone() };
+        let query = match own.strip_suffix('?') {
+            Some(own) => RedirectQuery::Only(own.into()),
+            None if own.is_empty() => RedirectQuery::Only("".into()),
+            None => RedirectQuery::Before(own.into()),
+        };
+        if own.contains(['{', '}']) {
+            let message = format!("{} has a variable in its query", to.shown());
+            return self.refuse(to.span, message, "use variables in the path of the target only");
+        }
+        if own.contains('#') || format!("/?{own}").parse::<http::Uri>().is_err() {
+            let message = format!("the query of {} has a character that must be encoded", to.shown());
+            return self.refuse(to.span, message, "encode it, for example a blank as `%20`");
+        }
+        Ok((target, query))
     }
 
     /// The origin of another server, or nothing, and the path.
     fn parts_of_redirect(&mut self, to: &At<String>) -> Resolved<(String, String)> {
-        if to.value.contains('?') {
-            let help = "remove it: a redirect keeps the query of the request, and has none of its own";
-            return self.refuse(to.span, format!("{} has a query", to.shown()), help);
-        }
         let absolute = AbsoluteUrl::parse(&to.value).filter(AbsoluteUrl::is_http);
         if let Some(url) = absolute
             && url.authority.parse::<Authority>().is_ok()

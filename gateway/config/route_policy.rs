@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::auth_way::Access;
 use super::cors::Cors;
+use super::headers::Toward;
 use super::resolver::{Resolved, Resolver, all};
 use super::route::RouteDocument;
 use super::timeout::{RouteTimeouts, UpstreamTimeouts};
@@ -52,8 +53,8 @@ impl Resolver<'_> {
         written: Written<'_>,
     ) -> Resolved<RoutePolicy> {
         self.keys_of_calls(document);
-        let of_requests = self.changes(&document.request_headers);
-        let of_replies = self.changes(&document.response_headers);
+        let of_requests = self.changes(&document.request_headers, Toward::Service);
+        let of_replies = self.changes(&document.response_headers, Toward::Client);
         let cors = document.cors.as_ref().map(|cors| self.cors(cors, written.key("cors")));
         let name = document.upstream.as_ref().map(|name| &name.value);
         let upstream = upstreams.into_iter().flatten().find(|upstream| Some(&upstream.name) == name);

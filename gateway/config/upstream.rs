@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::circuit::Breaker;
 use super::defaults::number;
 use super::engine::{Engine, Pipeline};
-use super::headers::HeadersDocument;
+use super::headers::{HeadersDocument, Toward};
 use super::health_check::HealthCheck;
 use super::http2::{Http2, Http2Upstream};
 use super::rate::RateDocument;
@@ -225,7 +225,7 @@ impl Resolver<'_> {
         let written = self.written.key("upstreams").key(&name.value);
         let named = self.label(name);
         let targets = self.targets(&document.targets);
-        let headers = self.headers(&document.headers);
+        let headers = self.headers(&document.headers, Toward::Service);
         let host = self.host(&document.host);
         let deadline_header = self.deadline_header(document.deadline_header.as_ref());
         let tls = self.upstream_tls(name, &document.tls, targets.as_deref().ok());

@@ -53,7 +53,10 @@ pub use reply_writer::{ReplyWriter, write_all};
 pub use result_writer::{ReplyEnd, ResultWriter};
 pub use write::write_problem;
 
-pub(crate) use coding::{Asked, Compression, Encoder, ReplyCoding, gzip, names_gzip};
+pub(crate) use coding::{
+    Asked, BodyDecoder, Coding, Codings, Compression, DIGESTS, Encoder, Pulled, REQUEST_CODINGS, ReplyCoding,
+    gzip, names_gzip,
+};
 pub(crate) use media::TextTypes;
 pub(crate) use reason::phrase as reason_phrase;
 pub(crate) use relative::UrlBase;

@@ -48,7 +48,7 @@
 //! It does not measure the process. Other limits bound buffers of connections, plans and headers.
 
 mod clients;
-mod encoders;
+mod coders;
 mod kept;
 mod purposes;
 
@@ -67,7 +67,7 @@ use crate::clock::Deadline;
 use crate::limiter::Client;
 
 use clients::{Clients, Exchange, InFlightGuard};
-pub(crate) use encoders::{EncoderMemory, EncoderPlace};
+pub(crate) use coders::{CoderMemory, CoderPlace};
 pub(crate) use purposes::MemoryUse;
 use purposes::Purposes;
 

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
 
 use super::call::Call;
@@ -150,6 +151,10 @@ impl<'context> PlanContext<'context> {
         }
         *matched = Some(found.index);
         check_route(found.route, seeker.method, body)?;
+        if found.route.decompress_requests && seeker.headers.iter().any(|(name, _)| name == CONTENT_ENCODING)
+        {
+            return Err(ItemRejection::CodedBody);
+        }
         Ok(found)
     }
 }

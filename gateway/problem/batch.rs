@@ -6,6 +6,7 @@ use super::admission::{self, of_admission};
 use super::error_reply::{ErrorReply, UNAVAILABLE_FOR};
 use super::table::{self, Row};
 use crate::batch::{BatchRefusal, OutcomeKind};
+use crate::format::REQUEST_CODINGS;
 
 /// The reply to a batch that is refused. None of its items was started.
 #[must_use]
@@ -17,6 +18,7 @@ pub fn of_refusal(refusal: &BatchRefusal) -> ErrorReply {
     let mut reply = ErrorReply::new(row, refusal.to_string(), OutcomeKind::Rejected);
     reply.problem.place = refusal.place();
     reply.allow = (*refusal == BatchRefusal::MethodNotAllowed).then(|| "GET, HEAD, POST".to_owned());
+    reply.accept_encoding = (*refusal == BatchRefusal::UnsupportedContentEncoding).then_some(REQUEST_CODINGS);
     reply.retry_after = (row.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
     reply
 }

@@ -26,6 +26,8 @@ pub struct ErrorReply {
     pub retry_after: Option<Duration>,
     /// The methods for an Allow field.
     pub allow: Option<String>,
+    /// The value of an Accept-Encoding field: the codings that the request could have had (RFC 9110 §12.5.3).
+    pub accept_encoding: Option<&'static str>,
     /// The value of a WWW-Authenticate field.
     pub challenge: Option<String>,
     /// Fields of the operator's own.
@@ -45,6 +47,7 @@ impl ErrorReply {
             retryable: false,
             retry_after: None,
             allow: None,
+            accept_encoding: None,
             challenge: None,
             fields: Vec::new(),
             reason: row.reason,

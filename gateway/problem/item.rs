@@ -58,6 +58,7 @@ fn row(rejection: &ItemRejection) -> Row {
         ItemRejection::OtherRoute => table::OTHER_ROUTE,
         ItemRejection::NestedBatch => table::NESTED_BATCH,
         ItemRejection::NotBatchable => table::NOT_BATCHABLE,
+        ItemRejection::CodedBody => table::UNSUPPORTED_CONTENT_ENCODING,
         ItemRejection::NotAdmitted(refusal) => admission::row(refusal),
         ItemRejection::NoRoute | ItemRejection::NoRouteForRelative { .. } => table::NO_ROUTE,
         ItemRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,

@@ -1,9 +1,10 @@
 //! Rejected single requests, and bodies of single requests that could not be read.
 
 use super::admission::{self, of_admission};
-use super::error_reply::ErrorReply;
+use super::error_reply::{ErrorReply, UNAVAILABLE_FOR};
 use super::table::{self, Row};
 use crate::batch::{AdmissionRefusal, OutcomeKind, Unit, limit_text};
+use crate::format::REQUEST_CODINGS;
 use crate::route::{ReferenceProblem, RefusedReference};
 
 /// Why the gateway rejects a single request. Nothing was sent for it. Items have
@@ -58,6 +59,11 @@ pub enum RequestRejection {
         /// The limit.
         limit: usize,
     },
+    /// The body has a content coding that the gateway can't undo for its route.
+    #[error(
+        "the request's Content-Encoding is not supported; Accept-Encoding in this reply says which ones are"
+    )]
+    UnsupportedContentEncoding,
     /// The client is not let in, or not now.
     #[error(transparent)]
     NotAdmitted(AdmissionRefusal),
@@ -78,6 +84,10 @@ pub enum BodyFailure {
     TooSlow(u64),
     /// It has more bytes than its route takes.
     TooLarge(usize),
+    /// It is not in the content coding that its head names.
+    NotDecodable(&'static str),
+    /// There is no memory to decode it.
+    NoMemory,
 }
 
 /// The reply to a single request that is rejected.
@@ -89,6 +99,9 @@ pub fn of_request(rejection: &RequestRejection) -> ErrorReply {
     let mut reply = ErrorReply::new(row(rejection), rejection.to_string(), OutcomeKind::Rejected);
     if let RequestRejection::MethodNotAllowed { allowed } = rejection {
         reply.allow = Some(allowed.clone());
+    }
+    if *rejection == RequestRejection::UnsupportedContentEncoding {
+        reply.accept_encoding = Some(REQUEST_CODINGS);
     }
     reply
 }
@@ -102,6 +115,7 @@ const fn row(rejection: &RequestRejection) -> Row {
         RequestRejection::NoRoute => table::NO_ROUTE,
         RequestRejection::MethodNotAllowed { .. } => table::ITEM_METHOD_NOT_ALLOWED,
         RequestRejection::BodyTooLarge { .. } => table::REQUEST_TOO_LARGE,
+        RequestRejection::UnsupportedContentEncoding => table::UNSUPPORTED_CONTENT_ENCODING,
         RequestRejection::NotAdmitted(refusal) => admission::row(refusal),
         RequestRejection::NotImplemented { .. } => table::NOT_IMPLEMENTED,
     }
@@ -116,6 +130,16 @@ pub fn of_body(failure: BodyFailure) -> ErrorReply {
         }
         BodyFailure::Unreadable => {
             (table::BODY_UNREADABLE, "the request's body breaks HTTP's framing".to_owned())
+        }
+        BodyFailure::NotDecodable(coding) => (
+            table::BAD_CONTENT_ENCODING,
+            format!("the request's body is not valid {coding}, which its Content-Encoding names"),
+        ),
+        BodyFailure::NoMemory => {
+            let detail = "the gateway has no memory left to decompress the request's body (limits.memory)";
+            let mut reply = ErrorReply::new(table::MEMORY_BUDGET, detail.to_owned(), OutcomeKind::NotSent);
+            (reply.retryable, reply.retry_after) = (true, Some(UNAVAILABLE_FOR));
+            return reply;
         }
         BodyFailure::TooSlow(seconds) => (
             table::BODY_TIMEOUT,

@@ -239,6 +239,7 @@ fn rejected_items_have_their_status() {
             "424 condition_not_supported http_request_error rejected",
         ),
         (ItemRejection::NotBatchable, "403 not_batchable http_request_denied rejected"),
+        (ItemRejection::CodedBody, "415 unsupported_content_encoding http_request_error rejected"),
         (
             ItemRejection::NotAdmitted(rate_limited()),
             "429 rate_limited http_request_denied not_sent retryable",

@@ -6,6 +6,7 @@
 //! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
 //! event is only a hint; a reload happens if the content of a file differs from the last one read.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::config::{ConfigSource, ReadFile, Settings};
+use crate::config::{ConfigSource, ListenAddress, LogSettings, ReadFile, Settings};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::ReloadResult;
@@ -106,6 +107,28 @@ pub(crate) enum Change {
 pub(crate) struct Reloader {
     file: WatchedFile,
     gateway: Arc<Gateway>,
+    at_start: AtStart,
+}
+
+/// What stays as it was at the start, whatever is reloaded.
+struct AtStart {
+    listen: Vec<ListenAddress>,
+    admin: Option<ListenAddress>,
+    threads: Option<NonZeroUsize>,
+    log: LogSettings,
+    idle_connections: usize,
+}
+
+impl AtStart {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            listen: settings.listen.iter().map(|listener| listener.address.clone()).collect(),
+            admin: settings.admin.clone(),
+            threads: settings.threads,
+            log: settings.log.clone(),
+            idle_connections: settings.limits.idle_connections,
+        }
+    }
 }
 
 impl Reloader {
@@ -113,7 +136,8 @@ impl Reloader {
         if let Err(error) = &file.watcher {
             tracing::warn!(%error, "could not watch the configuration's folder; SIGHUP still reloads");
         }
-        Self { file, gateway }
+        let at_start = AtStart::of(&gateway.snapshot().settings);
+        Self { file, gateway, at_start }
     }
 
     /// What a successor has to find on its standard input.
@@ -199,17 +223,13 @@ impl Reloader {
     }
 
     fn warn_of_restart(&self, new: &Settings) {
-        let before = self.gateway.snapshot();
-        let old = &before.settings;
-        let addresses = |settings: &Settings| -> Vec<_> {
-            settings.listen.iter().map(|listener| listener.address.clone()).collect()
-        };
+        let (old, new) = (&self.at_start, AtStart::of(new));
         let restart = [
-            ("listen", addresses(old) != addresses(new)),
+            ("listen", old.listen != new.listen),
             ("admin", old.admin != new.admin),
             ("threads", old.threads != new.threads),
             ("log", old.log != new.log),
-            ("limits.idle_connections", old.limits.idle_connections != new.limits.idle_connections),
+            ("limits.idle_connections", old.idle_connections != new.idle_connections),
         ];
         for (key, _) in restart.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(

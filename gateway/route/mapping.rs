@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::authority::{AbsoluteUrl, split_authority};
 use super::canonical::{CanonicalPath, decoded_to_compare};
-use super::pattern::{PathPattern, Segment};
+use super::pattern::{Covers, PathPattern, Segment};
 
 /// The mapping of one route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -229,7 +229,7 @@ struct Value<'text> {
 
 impl PathPattern {
     /// What a path, however it is encoded, has in place of the variables; `None` if the pattern's segments are not those of the
-    /// path.
+    /// path, or an exact pattern has another path.
     pub(super) fn captured<'text>(&'text self, path: &'text str) -> Option<Captured<'text>> {
         let mut rest = path;
         let mut values = Vec::new();
@@ -243,7 +243,11 @@ impl PathPattern {
             }
             rest = below;
         }
-        Some(Captured { values, rest })
+        match (self.is_exact(), self.covers(), rest) {
+            (false, _, _) => Some(Captured { values, rest }),
+            (true, Covers::Itself, "") | (true, Covers::Below, "/") => Some(Captured { values, rest: "" }),
+            (true, Covers::Itself | Covers::Below, _) => None,
+        }
     }
 
     /// The path with these texts in place of the variables, and what is below.
@@ -330,6 +334,8 @@ mod tests {
     #[test]
     fn what_the_gateway_has_no_path_for_does_not_map_back() {
         for (text, upstreams) in [
+            (" -> /v1", "/login"),
+            (" -> /v1", "/v1x/7"),
             ("/old -> /v1", "/v2/a"),
             ("/old -> /v1", "/v1x"),
             ("/old -> /v1", "/"),

@@ -39,7 +39,7 @@ pub use method::{MethodSet, has_dav_replies, known_method, method_label};
 pub use pattern::{PathPattern, PatternError};
 pub use query::is_query_byte;
 pub use reading::{Ambiguity, Reading};
-pub use redirect::Redirect;
+pub use redirect::{Redirect, RedirectQuery};
 pub use redirect_loop::redirect_loop;
 pub use reference::{OriginText, ReferenceProblem, ReferenceRules, RefusedReference, is_reference};
 pub use reply_urls::{FIELDS_WITH_URLS, ReplyUrls};

@@ -2,7 +2,7 @@
 //!
 //! In: a path of the configuration, or of a request. Out: the pattern, and what it covers. A variable is one complete segment,
 //! which is not empty. A pattern is a prefix: it also covers what is below it. With a slash at its end it
-//! covers only that.
+//! covers only that. An exact pattern covers no path but its own, with or without the slash as it is written.
 
 use super::canonical::{CanonicalPath, PathError, Strictness};
 
@@ -16,6 +16,7 @@ pub struct PathPattern {
     text: Box<str>,
     segments: Box<[Segment]>,
     covers: Covers,
+    is_exact: bool,
 }
 
 /// A segment of a pattern.
@@ -98,7 +99,20 @@ impl PathPattern {
         if covers == Covers::Below {
             segments.pop();
         }
-        Self { text: spelt.join("/").into(), segments: segments.into(), covers }
+        Self { text: spelt.join("/").into(), segments: segments.into(), covers, is_exact: false }
+    }
+
+    /// The same for its own path only.
+    #[must_use]
+    pub const fn exactly(mut self) -> Self {
+        self.is_exact = true;
+        self
+    }
+
+    /// Whether it covers nothing below its own path.
+    #[must_use]
+    pub const fn is_exact(&self) -> bool {
+        self.is_exact
     }
 
     /// The pattern as it was written, in its canonical spelling.
@@ -107,13 +121,18 @@ impl PathPattern {
         &self.text
     }
 
-    /// A path that it covers, with this text in place of each variable and in a segment below.
+    /// A path that it covers, with this text in place of each variable and, unless it is exact, in a segment below.
     pub(super) fn filled_with(&self, text: &str) -> String {
         let segments = self.segments.iter().map(|segment| match segment {
             Segment::Literal(literal) => literal,
             Segment::Variable(_) => text,
         });
-        segments.chain([text]).flat_map(|segment| ["/", segment]).collect()
+        let below = match (self.is_exact, self.covers) {
+            (false, _) => Some(text),
+            (true, Covers::Below) => Some(""),
+            (true, Covers::Itself) => None,
+        };
+        segments.chain(below).flat_map(|segment| ["/", segment]).collect()
     }
 
     /// The names of its variables, in their order.
@@ -141,6 +160,7 @@ impl PathPattern {
             }
         };
         self.covers == other.covers
+            && self.is_exact == other.is_exact
             && self.segments.len() == other.segments.len()
             && self.segments.iter().zip(&other.segments).all(same)
     }
@@ -153,13 +173,19 @@ impl PathPattern {
         }
         let above = Self::from(&CanonicalPath::from(base.to_owned()));
         let segments = above.segments.iter().chain(&self.segments).cloned().collect();
-        Self { text: format!("{base}{}", self.text).into(), segments, covers: self.covers }
+        Self {
+            text: format!("{base}{}", self.text).into(),
+            segments,
+            covers: self.covers,
+            is_exact: self.is_exact,
+        }
     }
 
-    /// Whether it is this path, without variables.
+    /// Whether it is this path, without variables, whatever else it covers.
     #[must_use]
     pub fn is_path(&self, path: &CanonicalPath) -> bool {
-        self.is_literal() && self.is_same(&path.into())
+        let as_prefix = Self { is_exact: false, ..self.clone() };
+        self.is_literal() && as_prefix.is_same(&path.into())
     }
 
     /// Whether all that it covers is below this path.

@@ -20,13 +20,40 @@ pub struct Redirect {
     pub origin: Box<str>,
     /// What takes the place of the route's path, with variables of it.
     pub to: PathPattern,
+    /// What becomes of the query.
+    pub query: RedirectQuery,
+}
+
+/// The query of a redirect's Location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedirectQuery {
+    /// The request's, behind this one, which may be empty.
+    Before(Box<str>),
+    /// Only this one, which may be empty.
+    Only(Box<str>),
+}
+
+impl RedirectQuery {
+    /// The query of a Location. `asked`: the request's, which begins with its question mark, or is empty. So does the result.
+    fn of(&self, asked: &str) -> String {
+        let (own, asked) = match self {
+            Self::Before(own) => (own, asked),
+            Self::Only(own) => (own, ""),
+        };
+        match (&**own, asked) {
+            ("", asked) => asked.to_owned(),
+            (own, "" | "?") => format!("?{own}"),
+            (own, asked) => format!("?{own}&{}", asked.strip_prefix('?').unwrap_or(asked)),
+        }
+    }
 }
 
 impl Redirect {
     /// The answer to a request. `query` begins with its question mark, or is empty.
     #[must_use]
     pub fn respond(&self, path: &str, query: &str) -> Respond {
-        let location = HeaderValue::from_str(&format!("{}{}{query}", self.origin, self.path_for(path)));
+        let location =
+            HeaderValue::from_str(&format!("{}{}{}", self.origin, self.path_for(path), self.query.of(query)));
         Respond {
             status: self.status,
             body: Bytes::new(),
@@ -64,13 +91,49 @@ mod tests {
         ] {
             let pattern = |text| PathPattern::parse(text).unwrap();
             let (from, to, origin) = (pattern(from), pattern(to), origin.into());
-            let redirect = Redirect { status: StatusCode::PERMANENT_REDIRECT, from, origin, to };
+            let own = RedirectQuery::Before("".into());
+            let redirect = Redirect { status: StatusCode::PERMANENT_REDIRECT, from, origin, to, query: own };
             let answer = redirect.respond(path, query);
             assert_eq!(
                 answer.headers,
                 [(header::LOCATION, HeaderValue::from_str(location).unwrap())],
                 "{path}"
             );
+        }
+    }
+    #[test]
+    fn an_exact_route_leads_to_exactly_the_target() {
+        for (from, to, path, location) in [
+            ("/", "/shop", "/", "/shop"),
+            ("/", "/shop/", "/", "/shop/"),
+            ("/old/", "/new", "/old/", "/new"),
+            ("/o/{id}", "/orders/{id}", "/o/7", "/orders/7"),
+        ] {
+            let pattern = |text| PathPattern::parse(text).unwrap();
+            let (from, to, origin) = (pattern(from).exactly(), pattern(to), "".into());
+            let query = RedirectQuery::Before("".into());
+            let redirect = Redirect { status: StatusCode::FOUND, from, origin, to, query };
+            assert_eq!(redirect.path_for(path), location, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_query_of_its_own_stands_before_that_of_the_request() {
+        let (before, only): (fn(&str) -> RedirectQuery, fn(&str) -> RedirectQuery) =
+            (|own| RedirectQuery::Before(own.into()), |own| RedirectQuery::Only(own.into()));
+        for (query, asked, expected) in [
+            (before(""), "", ""),
+            (before(""), "?", "?"),
+            (before(""), "?a=1", "?a=1"),
+            (before("l=en"), "", "?l=en"),
+            (before("l=en"), "?", "?l=en"),
+            (before("l=en"), "?a=1", "?l=en&a=1"),
+            (before("l=en"), "?l=de&a=?", "?l=en&l=de&a=?"),
+            (only(""), "?a=1", ""),
+            (only("l=en"), "?a=1", "?l=en"),
+            (only("l=en"), "", "?l=en"),
+        ] {
+            assert_eq!(query.of(asked), expected, "{query:?} {asked}");
         }
     }
 }

@@ -86,20 +86,23 @@ fn method_of(route: &Route) -> Method {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::{PathPattern, Redirect};
+    use crate::route::{PathPattern, Redirect, RedirectQuery};
     use http::StatusCode;
 
     /// Routes that are written `[host]/path -> /target`.
     fn table(routes: &[&str]) -> RouteTable {
         let route = |text: &&str| {
             let (from, to) = text.split_once(" -> ").unwrap();
-            let (host, path) = from.split_at(from.find('/').unwrap());
+            let (host, path) = from.split_at(from.find(['/', '=']).unwrap());
             let (origin, to) =
                 AbsoluteUrl::parse(to).map_or(("", to), |url| to.split_at(to.len() - url.rest.len()));
-            let from = PathPattern::parse(path).unwrap();
+            // An exact path is written with `=` before it.
+            let pattern = PathPattern::parse(path.trim_start_matches('=')).unwrap();
+            let from = if path.starts_with('=') { pattern.exactly() } else { pattern };
             let to = PathPattern::parse(to).unwrap();
             let status = StatusCode::FOUND;
-            let redirect = Redirect { status, from: from.clone(), origin: origin.into(), to };
+            let query = RedirectQuery::Before("".into());
+            let redirect = Redirect { status, from: from.clone(), origin: origin.into(), to, query };
             let hosts = HostPattern::parse(host).into_iter().collect();
             Route { hosts, ..Route::new(from, RouteAction::Redirect(redirect)) }
         };
@@ -112,6 +115,9 @@ mod tests {
             (&["/a/ -> /b/"][..], None),
             (&["/a/ -> /a/"], Some(vec![0])),
             (&["/ -> /new/"], Some(vec![0])),
+            (&["=/ -> /new/"], None),
+            (&["=/a -> /a/"], None),
+            (&["=/a/ -> /a", "/a -> /a/"], Some(vec![0, 1])),
             (&["/a/ -> /a/b/"], Some(vec![0])),
             (&["/a/ -> /b/", "/b/ -> /a/"], Some(vec![0, 1])),
             (&["/a/ -> /b/", "/b/ -> /b/c/"], None),

@@ -42,6 +42,8 @@ pub struct Route {
     pub undo: UndoRules,
     /// The largest body that it takes.
     pub max_body: Option<usize>,
+    /// Whether bodies of requests in a content coding are decoded.
+    pub decompress_requests: bool,
     /// What it does with a request.
     pub action: RouteAction,
 }
@@ -77,6 +79,7 @@ impl Route {
             encoded_slashes: EncodedSlashes::Refuse,
             undo: UndoRules::default(),
             max_body: None,
+            decompress_requests: false,
             action,
         }
     }

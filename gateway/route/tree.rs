@@ -1,7 +1,7 @@
 //! The routes of one host, by the segments of their paths.
 //!
 //! In: a path. Out: the routes that cover it, the most specific first: where two differ first, a literal segment comes before a
-//! variable, and a longer path before a shorter one. A lookup costs a search for each segment of the path, however many routes there
+//! variable, a longer path before a shorter one, and an exact path before a prefix. A lookup costs a search for each segment of the path, however many routes there
 //! are.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,10 @@ pub(super) struct PathTree {
     below: Vec<RouteIndex>,
     /// The routes whose path ends here without one.
     itself: Vec<RouteIndex>,
+    /// The routes for exactly the path that ends here with a slash.
+    exactly_slash: Vec<RouteIndex>,
+    /// The routes for exactly the path that ends here without one.
+    exactly: Vec<RouteIndex>,
 }
 
 impl PathTree {
@@ -28,10 +32,13 @@ impl PathTree {
             Segment::Literal(text) => tree.literals.entry(text.clone()).or_default(),
             Segment::Variable(_) => tree.variable.get_or_insert_default(),
         });
-        match path.covers() {
-            Covers::Itself => end.itself.push(index),
-            Covers::Below => end.below.push(index),
-        }
+        let routes = match (path.covers(), path.is_exact()) {
+            (Covers::Itself, false) => &mut end.itself,
+            (Covers::Below, false) => &mut end.below,
+            (Covers::Itself, true) => &mut end.exactly,
+            (Covers::Below, true) => &mut end.exactly_slash,
+        };
+        routes.push(index);
     }
 
     /// Shows all routes, in the order in which [`PathTree::find`] looks at them.
@@ -39,7 +46,8 @@ impl PathTree {
         for tree in self.literals.values().chain(self.variable.as_deref()) {
             tree.visit(show);
         }
-        for index in self.below.iter().chain(&self.itself) {
+        let exact = self.exactly_slash.iter().chain(&self.exactly);
+        for index in exact.chain(&self.below).chain(&self.itself) {
             show(*index);
         }
     }
@@ -59,7 +67,14 @@ impl PathTree {
         rest: Option<&str>,
         accepts: &mut impl FnMut(RouteIndex) -> bool,
     ) -> Option<RouteIndex> {
-        let Some(rest) = rest else { return first_of(&self.itself, accepts) };
+        let Some(rest) = rest else {
+            return first_of(&self.exactly, accepts).or_else(|| first_of(&self.itself, accepts));
+        };
+        if rest.is_empty()
+            && let Some(found) = first_of(&self.exactly_slash, accepts)
+        {
+            return Some(found);
+        }
         if self.literals.is_empty() && self.variable.is_none() {
             return first_of(&self.below, accepts).or_else(|| first_of(&self.itself, accepts));
         }

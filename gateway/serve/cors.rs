@@ -14,6 +14,7 @@ use pingora::http::ResponseHeader;
 use crate::config::Cors;
 use crate::header::lists;
 use crate::route::{MethodSet, RouteIndex};
+use crate::transport::field_names;
 
 /// The methods of a batch endpoint.
 const METHODS_OF_ENDPOINT: &str = "GET, HEAD, POST";
@@ -88,7 +89,7 @@ pub(crate) fn replace(head: &mut ResponseHeader, fields: &[(HeaderName, String)]
     }
     for (name, value) in fields {
         if *name != header::VARY || !lists(&head.headers, name, value) {
-            head.append_header(name.clone(), value.as_str())?;
+            head.append_header(field_names::canonical(name), value.as_str())?;
         }
     }
     Ok(())

@@ -39,6 +39,7 @@ impl ErrorFormat {
         let status = if self == Self::Grpc { StatusCode::OK } else { error.problem.status };
         let mut reply = Reply::new(status, self.body(error, request))
             .with(header::ALLOW, error.allow.clone())
+            .with(header::ACCEPT_ENCODING, error.accept_encoding.map(str::to_owned))
             .with(header::WWW_AUTHENTICATE, error.challenge.clone())
             .with(header::RETRY_AFTER, error.retry_after.map(retry_after::write))
             .with(PROXY_STATUS, Some(error.proxy_status()));

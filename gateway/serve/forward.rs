@@ -48,7 +48,7 @@ pub(super) async fn serve<'gateway>(
             Ok(Handled::Reply(answer.same_for_all()))
         }
         RouteAction::Forward { upstream, mapping } => {
-            let way = Way { route: index, max_body: route.max_body, upstream: *upstream, mapping };
+            let way = Way { index, route, upstream: *upstream, mapping };
             let plan = ProxyPlan::new(session, context, &target.path, way).map_err(refuse)?;
             let gateway = std::sync::Arc::clone(context.gateway());
             let outcome = proxy::forward(&gateway, session, context, &plan).await;
@@ -122,7 +122,7 @@ async fn end<'gateway>(
 
 /// The reply in place of the upstream's.
 async fn error_reply(session: &mut Session, context: &Context, failure: Failure) -> ErrorReply {
-    let is_body_broken = !matches!(failure, Failure::Call(..));
+    let is_body_broken = !matches!(failure, Failure::Call(..) | Failure::NoMemory);
     if is_body_broken {
         session.close_after_reply();
     }
@@ -134,6 +134,11 @@ async fn error_reply(session: &mut Session, context: &Context, failure: Failure)
         Failure::BodyMalformed(fault) => problem::of_fault(fault),
         Failure::BodyUnreadable => problem::of_body(BodyFailure::Unreadable),
         Failure::BodyTooLarge(limit) => problem::of_body(BodyFailure::TooLarge(limit)),
+        Failure::BodyNotDecodable(coding) => problem::of_body(BodyFailure::NotDecodable(coding)),
+        Failure::NoMemory => {
+            session.read_short_rest().await;
+            problem::of_body(BodyFailure::NoMemory)
+        }
         Failure::BodyTimeout(limit) => {
             session.linger_for_a_moment();
             let address = session.client_address();

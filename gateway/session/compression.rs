@@ -14,7 +14,8 @@ use pingora::{Error, ErrorType};
 
 use super::Rest;
 use crate::format::{Asked, Compression, Encoder, ReplyCoding};
-use crate::memory::{EncoderMemory, EncoderPlace};
+use crate::memory::{CoderMemory, CoderPlace};
+use crate::transport::field_names;
 
 /// Bytes that are encoded before others have their turn.
 pub(super) const TURN: usize = 32 << 10;
@@ -25,7 +26,7 @@ const LEAVES_AT: usize = 16 << 10;
 /// Whether the session may compress its reply, and what it did.
 pub(super) enum ReplyCompression {
     Off,
-    Offered(Arc<EncoderMemory>),
+    Offered(Arc<CoderMemory>),
     /// There was no memory for it.
     NoRoom,
     At(Box<Compressor>),
@@ -43,7 +44,7 @@ pub(crate) enum Compressed {
 /// An encoder and its place in memory, until the reply has ended.
 pub(super) struct Compressor {
     coding: ReplyCoding,
-    work: Option<(Encoder, EncoderPlace)>,
+    work: Option<(Encoder, CoderPlace)>,
     /// Something was pushed after the last flush.
     holds_back: bool,
     bytes_in: u64,
@@ -91,13 +92,13 @@ impl ReplyCompression {
 /// A reply to HEAD has the fields of the one to GET, and so not the length of a body that nobody would get (RFC 9110 §8.6).
 fn write_head(head: &mut ResponseHeader, decided: Compression, asked: Asked<'_>) -> pingora::Result<()> {
     if decided.varies {
-        head.append_header(header::VARY, "Accept-Encoding")?;
+        head.append_header(field_names::canonical(&header::VARY), "Accept-Encoding")?;
     }
     if let Some(etag) = decided.etag {
-        head.insert_header(header::ETAG, etag)?;
+        head.insert_header(field_names::spelt(&header::ETAG, &field_names::of_reply(head)), etag)?;
     }
     let Some(coding) = decided.coding else { return Ok(()) };
-    head.insert_header(header::CONTENT_ENCODING, coding.as_str())?;
+    head.insert_header(field_names::canonical(&header::CONTENT_ENCODING), coding.as_str())?;
     head.remove_header(&header::CONTENT_LENGTH);
     // Ranges would be those of the coded body, which is never the same twice.
     head.remove_header(&header::ACCEPT_RANGES);
@@ -108,7 +109,7 @@ fn write_head(head: &mut ResponseHeader, decided: Compression, asked: Asked<'_>)
 }
 
 impl Compressor {
-    fn new(coding: ReplyCoding, place: EncoderPlace) -> pingora::Result<Self> {
+    fn new(coding: ReplyCoding, place: CoderPlace) -> pingora::Result<Self> {
         let encoder = Encoder::new(coding).or_else(failed)?;
         Ok(Self { coding, work: Some((encoder, place)), holds_back: false, bytes_in: 0 })
     }

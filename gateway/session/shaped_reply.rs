@@ -14,11 +14,11 @@ use super::{Protocol, Rest, Session};
 use crate::format::Asked;
 use crate::header::changes::HeaderChanges;
 use crate::header::variables::Variables;
-use crate::memory::EncoderMemory;
+use crate::memory::CoderMemory;
 
 impl Session {
     /// Lets the reply be compressed, if it and the client's request are such that it may be.
-    pub(crate) fn offer_compression(&mut self, memory: Arc<EncoderMemory>) {
+    pub(crate) fn offer_compression(&mut self, memory: Arc<CoderMemory>) {
         self.compression = ReplyCompression::Offered(memory);
     }
 

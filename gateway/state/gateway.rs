@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admission::Passwords;
-use crate::memory::{EncoderMemory, MemoryBudget};
+use crate::memory::{CoderMemory, MemoryBudget};
 use crate::telemetry::{AccessLog, Metrics, RecentBatches, Traces};
 use crate::upstream::health_check::start_checks;
 
@@ -36,7 +36,9 @@ pub(crate) struct Gateway {
     /// The memory for bodies of all batches together.
     pub(crate) memory: MemoryBudget,
     /// The memory for encoders of compressed replies.
-    pub(crate) encoders: Arc<EncoderMemory>,
+    pub(crate) encoders: Arc<CoderMemory>,
+    /// The memory for decoders of compressed requests.
+    pub(crate) decoders: Arc<CoderMemory>,
     pub(crate) passwords: Passwords,
     pub(crate) activity: Activity,
     draining: AtomicBool,
@@ -48,7 +50,8 @@ impl Gateway {
     pub(crate) fn new(snapshot: Snapshot, metrics: Metrics, access: AccessLog) -> Self {
         let traces = Traces::new(metrics.trace_spans.clone());
         let memory = MemoryBudget::new(snapshot.settings.limits.memory);
-        let encoders = Arc::new(EncoderMemory::new(snapshot.settings.limits.memory));
+        let [encoders, decoders] =
+            [(); 2].map(|()| Arc::new(CoderMemory::new(snapshot.settings.limits.memory)));
         let passwords = Passwords::new(metrics.authentication.clone());
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -59,6 +62,7 @@ impl Gateway {
             traces,
             memory,
             encoders,
+            decoders,
             passwords,
             activity: Activity::default(),
             draining: AtomicBool::new(false),
@@ -81,6 +85,7 @@ impl Gateway {
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.memory.resize(snapshot.settings.limits.memory);
         self.encoders.resize(snapshot.settings.limits.memory);
+        self.decoders.resize(snapshot.settings.limits.memory);
         self.traces.configure(snapshot.settings.tracing.as_ref());
         self.snapshot.store(Arc::new(snapshot));
     }

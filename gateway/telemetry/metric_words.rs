@@ -25,6 +25,8 @@ words! {
         StreamWindow = "stream_window",
         /// Encoders of compressed replies.
         Encoders = "encoders",
+        /// Decoders of compressed requests.
+        Decoders = "decoders",
     }
 }
 

@@ -14,7 +14,7 @@ use prometheus::{
 use crate::batch::OutcomeKind;
 use crate::config::{BatchEndpoint, Settings};
 use crate::dispatch::Undone;
-use crate::format::{Format, RecordForm, ReplyCoding};
+use crate::format::{Coding, Format, RecordForm, ReplyCoding};
 use crate::problem::{limit_reasons, refusal_reasons};
 use crate::stitch::ItemReport;
 
@@ -87,12 +87,14 @@ metric_table! {
         buffer_limit_bytes: IntGauge = "batchgate_buffer_limit_bytes"[]
             "The limit of batchgate_buffer_bytes (limits.memory), in bytes.";
         memory_bytes: IntGaugeVec = "batchgate_memory_bytes"["purpose"]
-            "Memory held by purpose, in bytes: bodies of batch requests, replies to their items, results that streams keep for later lines, and encoders of compressed replies; the first three make batchgate_buffer_bytes.";
+            "Memory held by purpose, in bytes: bodies of batch requests, replies to their items, results that streams keep for later lines, encoders of compressed replies, and decoders of compressed requests; the first three make batchgate_buffer_bytes.";
         /// Batches and streams cut off because their client stalled while others waited for memory.
         pub memory_gave_way: IntCounter = "batchgate_memory_gave_way_total"[]
             "Batches and streams that were cut off because their client stalled while others waited for memory.";
         compressed_bytes: IntCounterVec = "batchgate_compressed_bytes_total"["coding", "side"]
             "Bytes of the bodies of replies that were compressed, before and after.";
+        decompressed_bytes: IntCounterVec = "batchgate_decompressed_bytes_total"["coding", "side"]
+            "Bytes of the bodies of requests that were decompressed (decompress_requests), before and after.";
         /// Replies that were not compressed because the encoders of others took all the memory for encoders.
         pub compression_skipped: IntCounter = "batchgate_compression_skipped_total"[]
             "Replies that were not compressed because the encoders of others took all the memory for encoders.";
@@ -192,6 +194,9 @@ impl Metrics {
         }
         for coding in ReplyCoding::ALL {
             self.record_compressed(coding, 0, 0);
+        }
+        for coding in Coding::ALL.into_iter().filter(|coding| *coding != Coding::Identity) {
+            self.record_decompressed(coding, 0, 0);
         }
         self.connections.prepare();
         self.certificates.show(settings);
@@ -318,6 +323,12 @@ impl Metrics {
     pub(crate) fn record_compressed(&self, coding: ReplyCoding, before: u64, after: u64) {
         self.compressed_bytes.with_label_values(&[coding.as_str(), "before"]).inc_by(before);
         self.compressed_bytes.with_label_values(&[coding.as_str(), "after"]).inc_by(after);
+    }
+
+    /// Records a request that was decompressed: the bytes of its body before and after.
+    pub(crate) fn record_decompressed(&self, coding: Coding, before: u64, after: u64) {
+        self.decompressed_bytes.with_label_values(&[coding.as_str(), "before"]).inc_by(before);
+        self.decompressed_bytes.with_label_values(&[coding.as_str(), "after"]).inc_by(after);
     }
 
     /// Starts to count the lines that the log drops.

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use crate::telemetry::TlsCause;
+use crate::tls_advice::advice;
 
 /// Characters of a detail that are kept: certificates may have many names.
 const MAX_DETAIL: usize = 300;
@@ -23,7 +24,11 @@ pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> (TlsCause, String) {
     // pingora wrote the text before it.
     let text = text.rsplit_once("failed: ").map_or(&*text, |(_, rustls)| rustls);
     let by_kind = || error.downcast_ref().map_or(TlsCause::Other, from_io);
-    let detail = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL).collect();
+    let mut detail: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL).collect();
+    if let Some(advice) = advice(text) {
+        detail.extend([": ", advice]);
+    }
     (from_text(text).unwrap_or_else(by_kind), detail)
 }
 
@@ -110,6 +115,10 @@ mod tests {
             let again = pingora::Error::because(pingora::ErrorType::TLSHandshakeFailure, "tls", wrapped);
             assert_eq!(cause_of(&*again).0.as_str(), cause, "{again}");
         }
+        let told =
+            "TLS connect() failed: invalid peer certificate: Other(OtherError(UnsupportedCertVersion))";
+        let told = pingora::Error::explain(pingora::ErrorType::TLSHandshakeFailure, told);
+        assert!(cause_of(&*told).1.contains(": the certificate is one of X.509 version 1; "));
         let eof = io::Error::new(io::ErrorKind::UnexpectedEof, "tls handshake eof");
         assert_eq!(cause_of(&eof).0, TlsCause::Closed);
         assert_eq!(cause_of(&io::Error::from(io::ErrorKind::ConnectionReset)).0, TlsCause::Closed);

@@ -57,7 +57,25 @@ pub(crate) fn of_exchange(error: &Error) -> CallFailure {
 
 /// Why an exchange failed before any byte of a reply came, interim replies included.
 pub(crate) fn before_reply(error: &Error) -> CallFailure {
-    if is_not_processed(error) { CallFailure::NotProcessed } else { of_exchange(error) }
+    match error.root_cause().downcast_ref::<io::Error>() {
+        _ if is_not_processed(error) => CallFailure::NotProcessed,
+        Some(alert) if is_tls_alert(alert) => CallFailure::TlsHandshake,
+        Some(_) | None if is_tls_alert_of_h2(error) => CallFailure::TlsHandshake,
+        Some(_) | None => of_exchange(error),
+    }
+}
+
+/// Whether the other side ended TLS with an alert. With TLS 1.3 a target that wants another certificate of ours, or one at all,
+/// says so only when the handshake is over for us.
+pub(crate) fn is_tls_alert(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
+}
+
+/// The same over HTTP/2: h2 keeps only the text of an error.
+fn is_tls_alert_of_h2(error: &Error) -> bool {
+    let of_h2 = error.root_cause().downcast_ref::<h2::Error>().and_then(h2::Error::get_io);
+    of_h2.is_some_and(|error| error.to_string().contains("received fatal alert"))
 }
 
 /// Why the stream of a request could not be opened, so that nothing of it was sent.

@@ -1,10 +1,9 @@
 //! brotli (RFC 7932).
 
+use std::io::{self, BufRead, Read};
+
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use bytes::Bytes;
-
-use super::decoded::{CodingError, Decoded, PIECE};
 
 /// The first byte of a brotli stream, with the window made no larger than the output may be (RFC 7932 §9.1).
 ///
@@ -24,40 +23,75 @@ fn with_window_for(limit: usize, first: u8) -> u8 {
     first & !0b1110 | u8::try_from(kept << 1).unwrap_or(0b1110)
 }
 
-/// Strict: no windows beyond RFC 7932's 16 MiB.
-pub(super) fn undo(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
-    let Some((first, rest)) = body.split_first() else { return Err(corrupt) };
-    let first = [with_window_for(limit, *first)];
-    let (alloc_bytes, alloc_words, alloc_codes) =
-        (StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
-    let mut state = BrotliState::new_strict(alloc_bytes, alloc_words, alloc_codes);
-    let mut decoded = Decoded::new(limit);
-    let mut piece = vec![0; PIECE];
-    let (mut input, mut left, mut read, mut total) = (first.as_slice(), 1, 0, 0);
-    let mut has_rest = false;
-    loop {
-        let (mut room, mut written) = (piece.len(), 0);
-        let result = BrotliDecompressStream(
-            &mut left,
-            &mut read,
-            input,
-            &mut room,
-            &mut written,
-            &mut piece,
-            &mut total,
-            &mut state,
-        );
-        decoded.push(piece.get(..written).unwrap_or_default())?;
-        match result {
-            BrotliResult::ResultSuccess if left == 0 && (has_rest || rest.is_empty()) => {
-                return Ok(decoded.bytes.into());
-            }
-            BrotliResult::NeedsMoreInput if !has_rest => {
-                (input, left, read, has_rest) = (rest, rest.len(), 0, true);
-            }
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess | BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => {
-                return Err(corrupt);
+/// Undoes brotli, piece by piece. Strict: no windows beyond RFC 7932's 16 MiB.
+pub(super) struct Brotli<S: BufRead> {
+    source: S,
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    limit: usize,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The first byte, with the size of the window, has not come.
+    First,
+    /// More of the source is needed.
+    Input,
+    /// There is more to come out before.
+    Output,
+    /// The stream has ended.
+    Over,
+}
+
+impl<S: BufRead> Brotli<S> {
+    /// `limit`: the most bytes that may come out.
+    pub(super) fn new(source: S, limit: usize) -> Self {
+        let (bytes, words, codes) =
+            (StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
+        Self { source, state: BrotliState::new_strict(bytes, words, codes), limit, step: Step::First }
+    }
+
+    pub(super) const fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+}
+
+impl<S: BufRead> Read for Brotli<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Self { source, state, limit, step } = self;
+            let input = if *step == Step::Output { &[] } else { source.fill_buf()? };
+            let first = [input.first().map_or(0, |first| with_window_for(*limit, *first))];
+            let input = match *step {
+                Step::Over if input.is_empty() => return Ok(0),
+                Step::Over => return Err(io::ErrorKind::InvalidData.into()),
+                Step::First | Step::Input if input.is_empty() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Step::First => first.as_slice(),
+                Step::Input | Step::Output => input,
+            };
+            let (mut left, mut read) = (input.len(), 0);
+            let (mut room, mut written, mut total) = (into.len(), 0, 0);
+            let result = BrotliDecompressStream(
+                &mut left,
+                &mut read,
+                input,
+                &mut room,
+                &mut written,
+                into,
+                &mut total,
+                state,
+            );
+            source.consume(read);
+            *step = match result {
+                BrotliResult::ResultSuccess => Step::Over,
+                BrotliResult::NeedsMoreInput => Step::Input,
+                BrotliResult::NeedsMoreOutput => Step::Output,
+                BrotliResult::ResultFailure => return Err(io::ErrorKind::InvalidData.into()),
+            };
+            if written > 0 {
+                return Ok(written);
             }
         }
     }
@@ -65,7 +99,10 @@ pub(super) fn undo(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<B
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::format::coding::{CodingError, decode_reply};
 
     /// Noise, 300000 zeros and the noise again by one reference, from a window of 16 MiB.
     const BROTLI_FAR: [u8; 98] = [
@@ -78,7 +115,7 @@ mod tests {
     ];
 
     fn undo_far(limit: usize) -> Result<Bytes, CodingError> {
-        undo(&Bytes::from_static(&BROTLI_FAR), limit, CodingError::Corrupt("br"))
+        decode_reply("br", Bytes::from_static(&BROTLI_FAR), limit)
     }
 
     #[test]

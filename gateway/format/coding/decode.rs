@@ -1,25 +1,16 @@
-//! Undoes content codings (RFC 9110 §8.4) of batches and of upstreams' replies: gzip
+//! Undoes content codings (RFC 9110 §8.4) of batches and of upstreams' replies, whose bodies are here as a whole: gzip
 //! (RFC 1952), deflate (RFC 1950), br (RFC 7932) and zstd (RFC 8878).
 //!
 //! Safe with hostile input: the output is counted while it is produced, no more than the limit is
 //! kept, windows are capped (RFC 9659), a list has two codings at most, and a body that ends too early or
 //! too late is an error.
 
-use std::io::Read;
-
 use bytes::Bytes;
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, HeaderMap};
 
-use super::brotli;
-use super::decoded::{Coding, CodingError, Decoded, PIECE};
+use super::body::{BodyDecoder, Pulled};
+use super::decoded::{Coding, CodingError, Codings};
 use crate::batch::BatchRefusal;
-
-/// Codings applied one after the other; more are an attack or a mistake.
-const MAX_CODINGS: usize = 2;
-
-/// 8 MiB: the window that RFC 9659 §3 allows for zstd as a content coding.
-const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Undoes the codings of a batch's body, `content_encoding` being the field's value (the values of
 /// several fields joined by commas).
@@ -42,78 +33,31 @@ pub fn codings_of(headers: &HeaderMap) -> Option<String> {
     (!codings.is_empty()).then(|| codings.join(","))
 }
 
-impl Coding {
-    fn undo(self, body: &Bytes, limit: usize) -> Result<Bytes, CodingError> {
-        let corrupt = CodingError::Corrupt(self.as_str());
-        match self {
-            Self::Identity if body.len() > limit => Err(CodingError::TooLarge),
-            Self::Identity => Ok(body.clone()),
-            Self::Gzip => drain(MultiGzDecoder::new(body.as_ref()), limit, corrupt),
-            Self::Deflate => undo_deflate(body, limit, corrupt),
-            Self::Brotli => brotli::undo(body, limit, corrupt),
-            Self::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(|_| corrupt)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| corrupt)?;
-                drain(decoder, limit, corrupt)
-            }
-        }
-    }
-}
-
 /// Undoes the codings of a reply's body; `limit` holds for a body without codings, too.
 ///
 /// # Errors
 /// Says why they can't be undone.
 pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result<Bytes, CodingError> {
-    let mut codings = Vec::with_capacity(MAX_CODINGS);
-    for name in content_encoding.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if codings.len() == MAX_CODINGS {
-            return Err(CodingError::Unsupported);
-        }
-        codings.push(Coding::parse(name).ok_or(CodingError::Unsupported)?);
-    }
+    let codings = Codings::parse(content_encoding)?;
     if body.len() > limit {
         return Err(CodingError::TooLarge);
     }
     // Many servers name a coding even for an empty body.
-    if body.is_empty() {
+    if body.is_empty() || codings.outermost() == Coding::Identity {
         return Ok(body);
     }
-    // They are listed in the order they were applied.
-    codings.into_iter().rev().try_fold(body, |body, coding| coding.undo(&body, limit))
-}
-
-fn drain(mut reader: impl Read, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
-    let mut decoded = Decoded::new(limit);
-    let mut piece = vec![0; PIECE];
-    loop {
-        match reader.read(&mut piece) {
-            Ok(0) => return Ok(decoded.bytes.into()),
-            Ok(length) => decoded.push(piece.get(..length).unwrap_or_default())?,
-            Err(_) => return Err(corrupt),
+    let mut decoder = BodyDecoder::new(codings, limit)?;
+    decoder.push(body);
+    decoder.end();
+    let mut decoded = Vec::new();
+    while let Pulled::Piece(piece) = decoder.pull()? {
+        // Grows by doubling, but never over the limit.
+        if decoded.capacity() - decoded.len() < piece.len() {
+            decoded.reserve_exact(decoded.len().max(piece.len()).min(limit - decoded.len()));
         }
+        decoded.extend_from_slice(&piece);
     }
-}
-
-/// `deflate` is the zlib format (RFC 9110 §8.4.1.2); some servers have always left out its
-/// wrapper, which shows in the first two bytes (RFC 1950 §2.2).
-fn undo_deflate(body: &Bytes, limit: usize, corrupt: CodingError) -> Result<Bytes, CodingError> {
-    let wrapped = match body.get(..2) {
-        Some(&[method, flags]) => {
-            method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
-        }
-        Some(_) | None => false,
-    };
-    // Neither decoder checks by itself that nothing follows.
-    let (decoded, rest) = if wrapped {
-        let mut decoder = ZlibDecoder::new(body.as_ref());
-        (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())
-    } else {
-        let mut decoder = DeflateDecoder::new(body.as_ref());
-        (drain(&mut decoder, limit, corrupt)?, decoder.into_inner())
-    };
-    if rest.is_empty() { Ok(decoded) } else { Err(corrupt) }
+    Ok(decoded.into())
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::header::lists;
 /// A body of fewer bytes fits in a packet as it is.
 const LEAST: u64 = 1024;
 
-/// Digests of the bytes that a client gets (RFC 9530; RFC 3230 and RFC 2616 before it).
-const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+/// Digests of the bytes of a body as it is sent (RFC 9530; RFC 3230 and RFC 2616 before it).
+pub(crate) const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
 /// The request's part in the decision.
 #[derive(Clone, Copy)]

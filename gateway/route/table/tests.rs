@@ -3,9 +3,9 @@
 use super::*;
 use crate::route::Strictness;
 
-/// A route that is written `[host,host]/path [METHOD,METHOD] [name=value …]`.
+/// A route that is written `[host,host]/path [METHOD,METHOD] [name=value …]`, with `=` before an exact path.
 fn route(text: &str) -> Route {
-    let (hosts, rest) = text.split_at(text.find('/').unwrap());
+    let (hosts, rest) = text.split_at(text.find(['/', '=']).unwrap());
     let (path, conditions) = rest.split_once(' ').unwrap_or((rest, ""));
     let respond = Respond::default();
     let mut asked = Conditions::default();
@@ -19,11 +19,13 @@ fn route(text: &str) -> Route {
         }
     }
     let hosts = hosts.split(',').filter(|host| !host.is_empty());
+    let pattern = PathPattern::parse(path.trim_start_matches('=')).unwrap();
+    let pattern = if path.starts_with('=') { pattern.exactly() } else { pattern };
     Route {
         name: text.to_owned(),
         hosts: hosts.map(|host| HostPattern::parse(host).unwrap()).collect(),
         conditions: asked,
-        ..Route::new(PathPattern::parse(path).unwrap(), RouteAction::Respond(respond))
+        ..Route::new(pattern, RouteAction::Respond(respond))
     }
 }
 
@@ -246,6 +248,8 @@ fn the_rows_stand_in_the_order_in_which_routes_win() {
         "/orders/new",
         "/orders/{id}/lines/",
         "/orders/{id}/lines",
+        "=/orders/",
+        "=/orders",
         "/orders/",
         "/orders",
         "/",
@@ -259,10 +263,37 @@ fn the_rows_stand_in_the_order_in_which_routes_win() {
         let placed = table.by_precedence();
         assert_eq!(placed.iter().map(|placed| &*placed.route.name).collect::<Vec<_>>(), rows);
         assert_eq!(placed[0].host, Some(HostPattern::Exact("api.example.com".into())));
-        assert_eq!(placed[11].host, None);
+        assert_eq!(placed[13].host, None);
     }
     let table = table(&["b.example.com,*.example.com,a.example.com/x"]);
     let hosts: Vec<_> =
         table.by_precedence().into_iter().map(|placed| placed.host.unwrap().to_string()).collect();
     assert_eq!(hosts, ["a.example.com", "b.example.com", "*.example.com"]);
+}
+
+#[test]
+fn an_exact_path_takes_nothing_below_it_and_goes_before_a_prefix() {
+    check(
+        &["=/", "/", "=/orders", "/orders/", "=/orders/", "=/a/{id}", "/a/", "/b", "=/b GET", "api/b"],
+        &[
+            ("/", "=/"),
+            ("/x", "/"),
+            ("/orders", "=/orders"),
+            ("/%6Frders", "=/orders"),
+            ("/orders/", "=/orders/"),
+            ("/orders/7", "/orders/"),
+            ("/orders//", "/orders/"),
+            ("/a/7", "=/a/{id}"),
+            ("/a/7/", "/a/"),
+            ("/a/", "/a/"),
+            ("/b", "=/b GET"),
+            ("POST /b", "/b"),
+            ("/b/", "/b"),
+            ("api/b", "api/b"),
+        ],
+    );
+    let alone = table(&["=/orders"]);
+    for path in ["/orders/", "/orders/7", "/orders%2F", "/order", "/"] {
+        assert_eq!(met(&alone, path), None, "{path}");
+    }
 }

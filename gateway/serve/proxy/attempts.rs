@@ -35,6 +35,9 @@ impl Exchange<'_> {
             Err(ended) => ended,
         };
         self.timeline.end_now();
+        if let Some(decoding) = &self.upload.decoding {
+            decoding.count(&self.job.gateway.metrics);
+        }
         let Self { timeline, lasted, grpc_status, .. } = self;
         Outcome { ended, lasted, timeline: Some(timeline), grpc_status }
     }

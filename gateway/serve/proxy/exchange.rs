@@ -78,11 +78,9 @@ impl<'exchange> Exchange<'exchange> {
         job: Job<'exchange>,
         session: &'exchange mut Session,
         permit: Permit<Arc<FairLimiter>>,
+        upload: Upload,
     ) -> Self {
         let Job { upstream, context, plan, .. } = job;
-        let body_timeout = context.snapshot.settings.limits.body_timeout;
-        let patience = (!plan.is_grpc).then_some(body_timeout);
-        let upload = Upload::new(session, plan, patience);
         let retries = Retries::new(upstream, &session.req_header().method);
         Self {
             job,
@@ -163,7 +161,7 @@ impl<'exchange> Exchange<'exchange> {
                 None
             }
             FromClient::Gone => Some(Ended::ClientGone),
-            FromClient::TooLarge(limit) => Some(Ended::Failed(Failure::BodyTooLarge(limit))),
+            FromClient::Wrong(failure) => Some(Ended::Failed(failure)),
             FromClient::TooSlow => {
                 let limit = self.job.context.snapshot.settings.limits.body_timeout;
                 Some(Ended::Failed(Failure::BodyTimeout(limit)))

@@ -15,7 +15,7 @@
 //!
 //! The files, in the order that a request passes through them: `plan` decides how it is forwarded, `exchange` holds its
 //! state on its way, `attempts` sends it until there is a reply, `request` writes its head, `upload` takes its
-//! body from the client, `head` waits for the head of the reply, `reply` makes that one of ours, `relay` passes on the
+//! body from the client and `decoding` decompresses it, `head` waits for the head of the reply, `reply` makes that one of ours, `relay` passes on the
 //! body. `upgrade`, `handshake`, `tunnel`, `websocket` and `lasting` are about exchanges that stay open.
 //!
 //! It does not speak HTTP itself: the client's side is a [`Session`], the upstream's an [`upstream::Connection`]. The rules
@@ -23,6 +23,7 @@
 //! `upstream`).
 
 mod attempts;
+mod decoding;
 mod exchange;
 mod handshake;
 mod head;
@@ -52,6 +53,7 @@ use crate::upstream::instance::Upstream;
 
 use exchange::Exchange;
 use plan::Job;
+use upload::Upload;
 
 pub(crate) use outcome::{Ended, Failure, Outcome};
 pub(crate) use plan::{ProxyPlan, Way};
@@ -75,8 +77,13 @@ pub(crate) async fn forward(
         Ok(permit) => permit,
         Err(failure) => return Ended::Failed(Failure::not_sent(failure)).into(),
     };
+    let decoding = match plan.decode.map(|decode| decode.begin(&gateway.decoders)).transpose() {
+        Ok(decoding) => decoding,
+        Err(ended) => return ended.into(),
+    };
     let job = Job { gateway, upstream, context, plan };
-    Exchange::new(job, session, permit).run().await
+    let upload = Upload::new(session, job, decoding);
+    Exchange::new(job, session, permit, upload).run().await
 }
 
 /// Returns once the client has left. That can be seen only after it has sent all of its request.

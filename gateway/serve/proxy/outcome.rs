@@ -53,6 +53,10 @@ pub(crate) enum Failure {
     BodyUnreadable,
     /// The client's body has more bytes than its route takes.
     BodyTooLarge(usize),
+    /// The client's body is not in the content coding that its head names.
+    BodyNotDecodable(&'static str),
+    /// There is no memory to decode the client's body. Nothing was sent.
+    NoMemory,
     /// The client's body came too slowly.
     BodyTimeout(Duration),
 }

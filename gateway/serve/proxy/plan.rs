@@ -9,11 +9,12 @@ use crate::header::changes::HeaderChanges;
 use crate::header::forwarded::ForwardedBy;
 use crate::problem::RequestRejection;
 use crate::route::{
-    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, RouteIndex, Strictness, UpstreamIndex,
-    has_dav_replies,
+    CanonicalPath, Mapping, OriginText, ReferenceRules, RequestFacts, Route, RouteIndex, Strictness,
+    UpstreamIndex, has_dav_replies,
 };
 use crate::session::{Session, StreamKind, announced_length};
 
+use super::decoding::Decode;
 use super::handshake::Handshake;
 use super::upgrade::{WEBSOCKET, wanted_upgrade};
 use super::upstream::{Framing, Needs};
@@ -29,6 +30,8 @@ pub(crate) struct ProxyPlan {
     pub(super) timeout: UpstreamTimeouts,
     /// The most bytes of a body that the route takes.
     pub(super) max_body: Option<usize>,
+    /// How its body is decoded on the way, if it is.
+    pub(super) decode: Option<Decode>,
     pub(super) mapping: Mapping,
     /// The upstream's path, where it is not the client's.
     pub(super) path: Option<String>,
@@ -52,9 +55,8 @@ pub(crate) struct ProxyPlan {
 /// The route of a request, and where it leads.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'route> {
-    pub(crate) route: RouteIndex,
-    /// The most bytes of a body that the route takes.
-    pub(crate) max_body: Option<usize>,
+    pub(crate) index: RouteIndex,
+    pub(crate) route: &'route Route,
     pub(crate) upstream: UpstreamIndex,
     pub(crate) mapping: &'route Mapping,
 }
@@ -87,17 +89,23 @@ impl ProxyPlan {
         path: &CanonicalPath,
         way: Way<'_>,
     ) -> Result<Self, RequestRejection> {
-        let framing = framing(session);
+        let Way { index, route, upstream, mapping } = way;
+        let decode = decode(session.req_header(), route)?;
+        let framing = match framing(session) {
+            // Its length shows when it has been decoded.
+            Framing::Length(_) if decode.is_some() => Framing::Unknown,
+            framing @ (Framing::None | Framing::Length(_) | Framing::Unknown) => framing,
+        };
         let is_websocket = session.kind() == StreamKind::WebSocket;
         let request = session.req_header();
-        let Way { route, max_body, upstream, mapping } = way;
         let settings = &context.snapshot.settings;
-        let timeout = settings.upstream(upstream).map(|upstream| settings.timeout_of(Some(route), upstream));
+        let timeout = settings.upstream(upstream).map(|upstream| settings.timeout_of(Some(index), upstream));
         Ok(Self {
             upstream,
-            route,
+            route: index,
             timeout: timeout.unwrap_or_default(),
-            max_body,
+            max_body: route.max_body,
+            decode,
             mapping: mapping.clone(),
             maps_bodies: !mapping.is_identity() && has_dav_replies(&request.method),
             path: upstream_path(request, mapping),
@@ -152,6 +160,14 @@ fn passes_trailers(upstream: &config::Upstream) -> bool {
     match upstream.request_trailers {
         RequestTrailers::Drop => false,
         RequestTrailers::Pass => true,
+    }
+}
+
+/// How the body of a request is decoded, if its route does that.
+fn decode(request: &RequestHeader, route: &Route) -> Result<Option<Decode>, RequestRejection> {
+    match route.max_body.filter(|_| route.decompress_requests) {
+        Some(limit) => Decode::of(&request.headers, limit),
+        None => Ok(None),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::header::hop::{Kept, hop_by_hop_fields};
 use crate::route::{FIELDS_WITH_URLS, ReplyUrls};
 use crate::serve::cors;
 use crate::session::{Rest, Session};
+use crate::transport::field_names;
 use crate::upstream::error;
 
 use super::plan::Job;
@@ -84,12 +85,12 @@ pub(super) fn final_head(
         head.remove_header(&header::CONTENT_LENGTH);
     }
     map_urls(head, job)?;
-    head.insert_header(X_REQUEST_ID, job.context.caller.request_id.as_str())?;
+    head.insert_header(field_names::canonical(&X_REQUEST_ID), job.context.caller.request_id.as_str())?;
     if !job.context.cors.is_empty() {
         cors::replace(head, &job.context.cors)?;
     }
     for (name, value) in &job.context.limit_fields {
-        head.append_header(name.clone(), value.as_str())?;
+        head.append_header(field_names::canonical(name), value.as_str())?;
     }
     head.set_version(Version::HTTP_11);
     let has_body = session.req_header().method != Method::HEAD
@@ -132,9 +133,10 @@ fn map_urls(head: &mut ResponseHeader, job: Job<'_>) -> pingora::Result<()> {
             if mapped.iter().all(Option::is_none) {
                 continue;
             }
+            let written = field_names::spelt(&name, &field_names::of_reply(head));
             head.remove_header(&name);
             for (value, mapped) in values.into_iter().zip(mapped) {
-                head.append_header(name.clone(), mapped.unwrap_or(value))?;
+                head.append_header(written.clone(), mapped.unwrap_or(value))?;
             }
         }
         Ok(())

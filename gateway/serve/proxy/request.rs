@@ -19,6 +19,7 @@ use crate::telemetry::{CallSpan, TRACEPARENT, TRACESTATE};
 use crate::transport::field_names;
 use crate::upstream::peer::Peer;
 
+use super::decoding::fields_of_coded;
 use super::plan::{Job, ProxyPlan};
 use super::upstream::{Framing, Head};
 use crate::serve::context::Context;
@@ -109,9 +110,12 @@ pub(super) fn trailers(trailers: &HeaderMap, request: &RequestHeader, job: Job<'
         return None;
     }
     let decided = decided(job.changes());
+    let is_of_coded =
+        |name: &HeaderName| plan.decode.is_some() && fields_of_coded().any(|other| other == *name);
     let may_pass = |name: &HeaderName| {
         let is_option = |option: &[u8]| option.eq_ignore_ascii_case(name.as_str().as_bytes());
         !is_forbidden_in_item(name)
+            && !is_of_coded(name)
             && !withheld(&context.snapshot.settings, &context.caller.identity)
                 .any(|other| same_to_cgi(other, name))
             && !decided.iter().any(|other| same_to_cgi(other, name))
@@ -153,6 +157,9 @@ fn set_fields(
     let Job { upstream, context, plan, .. } = job;
     let fields = &request.headers;
     edits.remove(header::EXPECT);
+    if plan.decode.is_some() {
+        fields_of_coded().for_each(|name| edits.remove(name));
+    }
     edits.removed.extend(of_the_gateway(fields, context));
     edits.removed.extend(claims_of_the_hop(fields));
     if let Some(cookie) = joined_cookies(fields) {

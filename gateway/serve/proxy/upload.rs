@@ -3,15 +3,16 @@
 //! Nothing is read while the writer has something left to write. So a slow service slows down its client, and the gateway
 //! holds one piece. A client that is slow has to keep to a rate ([`BodyRate`]).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::format::Pulled;
 use crate::session::Session;
 use crate::session::body_rate::{BodyRate, TooSlow};
 
-use super::plan::ProxyPlan;
+use super::decoding::Decoding;
+use super::outcome::Failure;
+use super::plan::Job;
 use super::upstream::{Framing, RequestWriter};
 
 /// Bytes of a body that are held for the next attempt.
@@ -26,6 +27,8 @@ pub(super) struct Upload {
     /// The most bytes that the route takes.
     most: Option<usize>,
     received: usize,
+    /// If its codings are undone on the way.
+    pub(super) decoding: Option<Decoding>,
     replay: Replay,
     /// Those behind the body, for another attempt.
     trailers: Option<HeaderMap>,
@@ -42,15 +45,17 @@ pub(super) enum FromClient {
     Broken(Box<pingora::Error>),
     /// The body came too slowly.
     TooSlow,
-    /// The body has more bytes than its route takes.
-    TooLarge(usize),
+    /// The body has more bytes than its route takes, or can't be decoded.
+    Wrong(Failure),
     /// The client has left.
     Gone,
 }
 
 impl Upload {
-    /// `patience`: how long the client may keep the gateway waiting for its body. `None`: no limit.
-    pub(super) fn new(session: &mut Session, plan: &ProxyPlan, patience: Option<Duration>) -> Self {
+    pub(super) fn new(session: &mut Session, job: Job<'_>, decoding: Option<Decoding>) -> Self {
+        let Job { context, plan, .. } = job;
+        // How long the client may keep the gateway waiting for its body. `None`: no limit.
+        let patience = (!plan.is_grpc).then_some(context.snapshot.settings.limits.body_timeout);
         let left = match plan.framing {
             // Over HTTP/2, trailers may follow its last byte.
             Framing::Length(length) if !(plan.passes_trailers && session.is_http2()) => Some(length),
@@ -59,7 +64,8 @@ impl Upload {
         let most = plan.max_body;
         let rate = patience.map(BodyRate::new);
         let is_done = session.is_body_done();
-        Self { is_done, left, most, received: 0, replay: Replay::default(), trailers: None, rate }
+        let replay = Replay::default();
+        Self { is_done, left, most, received: 0, decoding, replay, trailers: None, rate }
     }
 
     /// Whether the body can be sent again from its beginning.
@@ -84,6 +90,24 @@ impl Upload {
         if !has_room {
             return std::future::pending().await;
         }
+        loop {
+            match self.decoding.as_mut().map_or(Ok(Pulled::Nothing), Decoding::pull) {
+                Ok(Pulled::Piece(piece)) => return FromClient::Piece(piece),
+                Ok(Pulled::Nothing) => {}
+                Ok(Pulled::End) => return FromClient::End(session.take_request_trailers()),
+                Err(failure) => return FromClient::Wrong(failure),
+            }
+            let came = self.read(session).await;
+            match (came, &mut self.decoding) {
+                (FromClient::Piece(piece), Some(decoding)) => decoding.push(piece),
+                (FromClient::End(_), Some(decoding)) => decoding.end(),
+                (came, _) => return came,
+            }
+        }
+    }
+
+    /// Waits for more of the body as the client sends it. Cancel-safe.
+    async fn read(&mut self, session: &mut Session) -> FromClient {
         let read = match &mut self.rate {
             Some(rate) => match rate.wait_for(session.read_request_body()).await {
                 Ok(read) => read,
@@ -98,10 +122,11 @@ impl Upload {
                 }
                 self.received += piece.len();
                 match self.most.filter(|most| self.received > *most) {
-                    Some(most) => FromClient::TooLarge(most),
+                    Some(most) => FromClient::Wrong(Failure::BodyTooLarge(most)),
                     None => FromClient::Piece(piece),
                 }
             }
+            Ok(None) if self.decoding.is_some() => FromClient::End(None),
             Ok(None) => FromClient::End(session.take_request_trailers()),
             Err(error) => FromClient::Broken(error),
         }

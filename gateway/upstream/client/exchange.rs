@@ -23,7 +23,7 @@ use crate::header::spelling::Spellings;
 use crate::http1::{AfterReplyHead, ReplyBody, ReplyHead};
 use crate::memory::MemoryReservation;
 
-use super::incoming::{Buffers, Incoming, NoHead, Read, value_of};
+use super::incoming::{Buffers, Incoming, Read, value_of};
 use super::reply::{Body, Held, MAX_INTERIM, Unanswered};
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         let mut body = Body::default();
         loop {
             if self.incoming.unread.is_empty() {
-                match self.incoming.read().await.map_err(NoHead::Lost)? {
+                match self.incoming.read().await.map_err(|_| CallFailure::ConnectionLost)? {
                     Read::End if rest.ends_with_connection() => break,
                     Read::End => return Err(CallFailure::ConnectionLost),
                     Read::Some => {}

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::dispatch::CallFailure;
 use crate::http1::{Fault, ReplyHead, read_reply_head, unfolded};
+use crate::upstream::error;
 
 /// Room for a read. Most replies are smaller, so several share a buffer.
 const READ: usize = 8 << 10;
@@ -67,6 +68,7 @@ impl From<NoHead> for CallFailure {
     fn from(reason: NoHead) -> Self {
         match reason {
             NoHead::Malformed(_) => Self::ReplyMalformed,
+            NoHead::Lost(error) if error::is_tls_alert(&error) => Self::TlsHandshake,
             NoHead::Closed | NoHead::Lost(_) => Self::ConnectionLost,
         }
     }

@@ -1,10 +1,11 @@
 //! A connection with TLS to a target, in the shape in which pingora's sessions and pools take connections.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use pingora::protocols::tls::SslDigest;
@@ -17,17 +18,29 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::transport::delegate::delegate_writes_to_stream;
+use crate::upstream::error;
+
+/// What is done with the error if the target refuses the handshake after all.
+type OnRefusal = Box<dyn FnOnce(&io::Error) + Send + Sync>;
 
 /// The connection.
-#[derive(Debug)]
 pub(super) struct Encrypted {
     stream: TlsStream<TcpStream>,
     is_http2: bool,
     digest: Arc<SslDigest>,
+    /// `None` once the target has sent something: only then has it accepted the handshake. With TLS 1.3 ours is over before the
+    /// target has looked at our certificate (RFC 8446 §4.4.2.4, §6.2).
+    on_refusal: Option<OnRefusal>,
+}
+
+impl fmt::Debug for Encrypted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Encrypted").field("is_http2", &self.is_http2).finish_non_exhaustive()
+    }
 }
 
 impl Encrypted {
-    pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
+    pub(super) fn new(stream: TlsStream<TcpStream>, on_refusal: OnRefusal) -> Self {
         let (_, session) = stream.get_ref();
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let version = session.protocol_version().map_or_else(String::new, |version| format!("{version:?}"));
@@ -35,7 +48,7 @@ impl Encrypted {
             .negotiated_cipher_suite()
             .map_or_else(String::new, |suite| format!("{:?}", suite.suite()));
         let digest = Arc::new(SslDigest::new(cipher, version, None, None, Vec::new()));
-        Self { stream, is_http2, digest }
+        Self { stream, is_http2, digest, on_refusal: Some(on_refusal) }
     }
 
     /// Whether the target chose HTTP/2.
@@ -50,7 +63,20 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+        let Self { stream, on_refusal, .. } = self.get_mut();
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(stream).poll_read(context, buffer));
+        match &read {
+            Ok(()) if buffer.filled().len() > before => *on_refusal = None,
+            Ok(()) => {}
+            Err(error) if error::is_tls_alert(error) => {
+                if let Some(on_refusal) = on_refusal.take() {
+                    on_refusal(error);
+                }
+            }
+            Err(_) => {}
+        }
+        Poll::Ready(read)
     }
 }
 

@@ -244,7 +244,7 @@ impl Connections {
             tcp.set_nodelay(true).map_err(not_connected)?;
             let Some(tls) = &peer.tls else { return Ok(Opened::plain(tcp.into(), offer)) };
             is_shaking.store(true, Ordering::Relaxed);
-            let shaken = shake_hands(tls, peer, tcp, offer).await;
+            let shaken = shake_hands(tls, peer, tcp, offer, Arc::clone(&self.failures)).await;
             shaken.inspect_err(|error| {
                 let (cause, detail) = handshake::cause_of(&**error);
                 self.count(peer, cause, &detail);
@@ -283,10 +283,11 @@ pub(crate) fn http1_session(stream: Stream, peer: &Peer) -> HttpSession {
 }
 
 async fn shake_hands(
-    tls: &UpstreamTls,
+    tls: &Arc<UpstreamTls>,
     peer: &Peer,
     tcp: TcpStream,
     offer: Offer,
+    failures: Arc<TlsFailures>,
 ) -> pingora::Result<Opened> {
     let failed = |error: rustls::Error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error);
     let name = match &tls.server_name {
@@ -297,7 +298,13 @@ async fn shake_hands(
     };
     let connecting = TlsConnector::from(Arc::clone(tls.offering(offer))).connect(name, tcp).await;
     let stream = connecting.map_err(|error| Error::because(ErrorType::TLSHandshakeFailure, "TLS", error))?;
-    let encrypted = Encrypted::new(stream);
+    let (tls, name, address) = (Arc::clone(tls), Arc::clone(&peer.name), peer.address.clone());
+    let on_refusal = move |error: &io::Error| {
+        let (cause, detail) = handshake::cause_of(error);
+        let target = TlsTarget { upstream: &tls.upstream, target: &name, address: &address };
+        failures.with_target(target, cause, &detail, &tls.throttle);
+    };
+    let encrypted = Encrypted::new(stream, Box::new(on_refusal));
     let is_http2 = encrypted.is_http2();
     if offer == Offer::Http2 && !is_http2 {
         return Err(failed(rustls::Error::NoApplicationProtocol));

@@ -1,0 +1,41 @@
+//! What a client without access is told about credentials: the challenges of WWW-Authenticate (RFC 9110 §11.6.1), one for each
+//! way that gives access. A client may know only one of them.
+
+use crate::config::{AuthWay, Ways};
+
+/// RFC 6750 §3.
+pub(super) const BEARER: &str = "Bearer realm=\"batchgate\"";
+
+/// The challenges of the ways that give access.
+pub(super) struct Challenges {
+    /// Those of the ways that the gateway judges by itself.
+    own: Vec<String>,
+    /// What is said for a service that is asked, if it says nothing itself.
+    of_service: Option<&'static str>,
+}
+
+impl Challenges {
+    /// Those of these ways. `only`: the one that gives access.
+    pub(super) fn of(auth: &Ways, only: Option<AuthWay>) -> Self {
+        let may_use = |way: AuthWay| auth.has(way) && only.is_none_or(|only| only == way);
+        let key = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys));
+        let key = key.map(|keys| format!("ApiKey realm=\"batchgate\", header=\"{}\"", keys.header));
+        let basic = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic));
+        let basic = basic.map(|basic| format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm));
+        let bearer = may_use(AuthWay::Jwt).then(|| BEARER.to_owned());
+        let of_service = may_use(AuthWay::Forward).then_some(BEARER);
+        Self { own: key.into_iter().chain(basic).chain(bearer).collect(), of_service }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> String {
+        // A token of the issuer and one of the service are asked for alike.
+        let of_service = self.of_service.filter(|said| !self.own.iter().any(|own| own == said));
+        self.own.iter().map(String::as_str).chain(of_service).collect::<Vec<_>>().join(", ")
+    }
+
+    /// All of them, where the service says this.
+    pub(super) fn with(&self, said: &str) -> String {
+        [said].into_iter().chain(self.own.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
+    }
+}
