@@ -72,7 +72,9 @@ fn fill(folder: &Path) {
 /// nginx, once for each version: a port without TLS speaks one.
 pub(super) fn nginx() -> Service {
     let servers = ["", "http2"].map(|options| Nginx::start(options, NGINX));
-    servers.iter().for_each(|server| fill(&server.folder().join("root")));
+    for server in &servers {
+        fill(&server.folder().join("root"));
+    }
     let [http1, http2] = servers.each_ref().map(|server| server.address());
     Service { name: "nginx", http1, http2: Some(http2), _running: Box::new(servers) }
 }
