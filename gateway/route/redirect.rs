@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_query_of_its_own_stands_before_that_of_the_request() {
-        let (before, only): (fn(&str) -> RedirectQuery, fn(&str) -> RedirectQuery) =
-            (|own| RedirectQuery::Before(own.into()), |own| RedirectQuery::Only(own.into()));
+        let before = |own: &str| RedirectQuery::Before(own.into());
+        let only = |own: &str| RedirectQuery::Only(own.into());
         for (query, asked, expected) in [
             (before(""), "", ""),
             (before(""), "?", "?"),

@@ -49,15 +49,15 @@ pub fn decode_reply(content_encoding: &str, body: Bytes, limit: usize) -> Result
     let mut decoder = BodyDecoder::new(codings, limit)?;
     decoder.push(body);
     decoder.end();
-    let mut decoded = Vec::new();
+    let mut plain = Vec::new();
     while let Pulled::Piece(piece) = decoder.pull()? {
         // Grows by doubling, but never over the limit.
-        if decoded.capacity() - decoded.len() < piece.len() {
-            decoded.reserve_exact(decoded.len().max(piece.len()).min(limit - decoded.len()));
+        if plain.capacity() - plain.len() < piece.len() {
+            plain.reserve_exact(plain.len().max(piece.len()).min(limit - plain.len()));
         }
-        decoded.extend_from_slice(&piece);
+        plain.extend_from_slice(&piece);
     }
-    Ok(decoded.into())
+    Ok(plain.into())
 }
 
 #[cfg(test)]

@@ -14,8 +14,6 @@ use crate::memory::{CoderMemory, CoderPlace};
 use crate::problem::RequestRejection;
 use crate::telemetry::Metrics;
 
-use super::outcome::{Ended, Failure};
-
 /// What becomes of a body in a content coding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decode {
@@ -38,13 +36,17 @@ impl Decode {
     ///
     /// # Errors
     /// There is no room for it.
-    pub(super) fn begin(self, memory: &Arc<CoderMemory>) -> Result<Decoding, Ended> {
+    pub(super) fn begin(self, memory: &Arc<CoderMemory>) -> Result<Decoding, NoRoom> {
         let Self { codings, limit } = self;
-        let place = memory.take(codings.memory(limit)).ok_or(Ended::Failed(Failure::NoMemory))?;
-        let decoder = BodyDecoder::new(codings, limit).map_err(|_| Ended::Failed(Failure::NoMemory))?;
+        let place = memory.take(codings.memory(limit)).ok_or(NoRoom)?;
+        let decoder = BodyDecoder::new(codings, limit).map_err(|_| NoRoom)?;
         Ok(Decoding { decoder, decode: self, came: 0, made: 0, _place: place })
     }
 }
+
+/// There is no memory for a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
 
 /// The fields that are about the bytes as the client sent them: the codings, and digests of the coded body (RFC 9530, and RFC
 /// 3230 and RFC 2616 before it), which its service would find wrong.
@@ -77,16 +79,17 @@ impl Decoding {
     ///
     /// # Errors
     /// Why the body can't be decoded.
-    pub(super) fn pull(&mut self) -> Result<Pulled, Failure> {
-        let pulled = self.decoder.pull().map_err(|error| match error {
-            CodingError::TooLarge => Failure::BodyTooLarge(self.decode.limit),
-            CodingError::Corrupt(coding) => Failure::BodyNotDecodable(coding),
-            CodingError::Unsupported => Failure::BodyUnreadable,
-        })?;
+    pub(super) fn pull(&mut self) -> Result<Pulled, CodingError> {
+        let pulled = self.decoder.pull()?;
         if let Pulled::Piece(piece) = &pulled {
             self.made += piece.len() as u64;
         }
         Ok(pulled)
+    }
+
+    /// The most bytes that may come out.
+    pub(super) const fn limit(&self) -> usize {
+        self.decode.limit
     }
 
     /// Counts the bytes before and after.

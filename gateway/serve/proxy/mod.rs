@@ -51,6 +51,7 @@ use crate::state::gateway::Gateway;
 use crate::upstream::client::Queued;
 use crate::upstream::instance::Upstream;
 
+use decoding::NoRoom;
 use exchange::Exchange;
 use plan::Job;
 use upload::Upload;
@@ -79,7 +80,7 @@ pub(crate) async fn forward(
     };
     let decoding = match plan.decode.map(|decode| decode.begin(&gateway.decoders)).transpose() {
         Ok(decoding) => decoding,
-        Err(ended) => return ended.into(),
+        Err(NoRoom) => return Ended::Failed(Failure::NoMemory).into(),
     };
     let job = Job { gateway, upstream, context, plan };
     let upload = Upload::new(session, job, decoding);

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::format::Pulled;
+use crate::format::{CodingError, Pulled};
 use crate::session::Session;
 use crate::session::body_rate::{BodyRate, TooSlow};
 
@@ -91,7 +91,7 @@ impl Upload {
             return std::future::pending().await;
         }
         loop {
-            match self.decoding.as_mut().map_or(Ok(Pulled::Nothing), Decoding::pull) {
+            match self.decoded() {
                 Ok(Pulled::Piece(piece)) => return FromClient::Piece(piece),
                 Ok(Pulled::Nothing) => {}
                 Ok(Pulled::End) => return FromClient::End(session.take_request_trailers()),
@@ -104,6 +104,17 @@ impl Upload {
                 (came, _) => return came,
             }
         }
+    }
+
+    /// What is there of the decoded body; nothing if it is not decoded here.
+    fn decoded(&mut self) -> Result<Pulled, Failure> {
+        let Some(decoding) = &mut self.decoding else { return Ok(Pulled::Nothing) };
+        let limit = decoding.limit();
+        decoding.pull().map_err(|error| match error {
+            CodingError::TooLarge => Failure::BodyTooLarge(limit),
+            CodingError::Corrupt(coding) => Failure::BodyNotDecodable(coding),
+            CodingError::Unsupported => Failure::BodyUnreadable,
+        })
     }
 
     /// Waits for more of the body as the client sends it. Cancel-safe.

@@ -68,13 +68,12 @@ impl AsyncRead for Encrypted {
         let read = ready!(Pin::new(stream).poll_read(context, buffer));
         match &read {
             Ok(()) if buffer.filled().len() > before => *on_refusal = None,
-            Ok(()) => {}
             Err(error) if error::is_tls_alert(error) => {
                 if let Some(on_refusal) = on_refusal.take() {
                     on_refusal(error);
                 }
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         Poll::Ready(read)
     }
