@@ -219,13 +219,12 @@ fn the_access_log_has_a_file_that_may_be_rotated() {
     let gateway = config
         .raw(format!("log: {{ level: warn, flush: 0s, access: {{ level: requests, {} }}", &access[1..]))
         .start();
-    let has = |path: &std::path::Path, part: &str| {
-        std::fs::read_to_string(path).is_ok_and(|text| text.contains(part))
-    };
+    let has =
+        |path: &std::path::Path, part: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(part));
     gateway.send(&Request::get("/first?secret=1"));
     until_true("the first line", || has(&file, "\"GET /first HTTP/1.1\" 200"));
     let old = folder.path().join("access.log.1");
-    std::fs::rename(&file, &old).unwrap();
+    fs::rename(&file, &old).unwrap();
     gateway.item(&json!({"method": "GET", "url": "/item"}));
     until_true("the second line", || has(&file, "\"POST /batch HTTP/1.1\" 207"));
     assert!(!has(&file, "/first") && !has(&old, "POST") && !has(&old, "secret") && !has(&file, "/item"));

@@ -4,7 +4,7 @@
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use crate::clock::unix_time;
-use crate::config::{JwksUrl, Settings};
+use crate::config::{Auth, JwksUrl, Settings};
 use crate::words::words;
 
 use super::registry::{keep_only, metric_table};
@@ -92,7 +92,7 @@ impl AuthenticationMetrics {
 
     /// Forgets when keys were fetched that a new configuration does not name.
     pub(super) fn forget_removed(&self, settings: &Settings) {
-        let sources = settings.auth.iter().flat_map(|auth| auth.jwks_urls());
+        let sources = settings.auth.iter().flat_map(Auth::jwks_urls);
         let urls: Vec<_> = sources.map(JwksUrl::shown).collect();
         keep_only(&self.fetched, |series| urls.iter().any(|url| *url == series.label("url")));
     }

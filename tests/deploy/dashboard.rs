@@ -94,7 +94,7 @@ impl Scene {
             .fold(config, |config, (path, upstream)| config.route(path, upstream).with("auth: off"));
         let config = config.route("/who", "orders").with("auth: who").route("/shared", "orders");
         let config = config.with("auth: off, coalesce: true, undo: { POST: 'DELETE {location}' }");
-        let config = config.batch("/batch").with("auth: off, groups: compensate");
+        let config = config.batch("/batch").with("auth: who, groups: compensate");
         let limit = "{ name: clients, per: all, rate: 1/m, burst: 1, routes: [/limited] }";
         let (folder, certificate) = (tempfile::tempdir().unwrap(), Certificate::for_loopback());
         let passwords = folder.path().join("passwords");
@@ -116,7 +116,8 @@ impl Scene {
         let urls = ["/orders/1", "/slow", "/lost", "/gone", "/plain", "/limited"];
         let items: Vec<Value> =
             urls.iter().cycle().take(60).map(|url| json!({ "method": "GET", "url": url })).collect();
-        let batch = Request::batch(&json!({ "requests": items })).to_bytes(self.gateway.address());
+        let ann = |request: Request| request.header("Authorization", "Basic YW5uOmE=");
+        let batch = ann(Request::batch(&json!({ "requests": items }))).to_bytes(self.gateway.address());
         let mut clients = [(); 2].map(|()| Connection::open(self.gateway.address()));
         for client in &mut clients {
             client.write(&batch);
@@ -124,7 +125,7 @@ impl Scene {
         for client in &mut clients {
             assert_eq!(client.reply_to("POST").status, 207);
         }
-        self.gateway.send(&Request::post("/batch", "application/json", "{"));
+        self.gateway.send(&ann(Request::post("/batch", "application/json", "{")));
         for url in ["/orders/1", "/gone"] {
             self.gateway.send(&Request::get(url));
         }
