@@ -281,7 +281,8 @@ mod signals {
         });
         // Whatever the machine does meanwhile, the item does not run out of time.
         let gateway = Setup::tuned(&upstream.url(), "timeout: { item: 1m }", "deadline: 1m").start();
-        let lines: String = (1..=3).map(|n| format!("{{\"method\":\"GET\",\"url\":\"/{n}\"}}\n")).collect();
+        let lines =
+            ["/1", "/2", "/3"].map(|url| format!("{{\"method\":\"GET\",\"url\":\"{url}\"}}\n")).concat();
         let sent = Sent::new("items.ndjson", &lines);
         let mut command = batchgate();
         command.args(["send", "--url", &url(&gateway), "--batch-size", "1", "--concurrency", "1"]);

@@ -107,8 +107,7 @@ impl Scene {
         );
         let config = config.raw(format!("rate_limits: [{limit}]")).raw(who);
         let gateway = config.setup().with_tls(&certificate).start();
-        let _files = (folder, certificate);
-        Self { gateway, _orders: orders, _gone: gone, _plain: plain, _files }
+        Self { gateway, _orders: orders, _gone: gone, _plain: plain, _files: (folder, certificate) }
     }
 
     /// Two batches at once of one client, with good items and bad ones, a batch that is refused, and single requests.
