@@ -131,8 +131,25 @@ fn an_nginx_that_takes_eight_streams_at_once_refuses_none() {
     assert_eq!(gateway.metrics().count(RETRIES, &[]), 0);
 }
 
+/// Every item of a batch has its own reply. Only a POST may be lost with its connection instead, and then the result says that
+/// nobody knows whether it was served. Returns how many were.
+fn lost_posts(gateway: &Gateway, numbers: std::ops::Range<usize>) -> usize {
+    let first = numbers.start;
+    let results = gateway.batch(&items(numbers.len(), |number| mixed(first + number))).results();
+    let is_lost = |(number, result): (usize, &Value)| {
+        let is_lost = number.is_multiple_of(3) && result["outcome"] == "unknown";
+        let expected = (json!(200), json!(format!("/{number}")));
+        assert!(is_lost || (result["status"].clone(), result["body"].clone()) == expected, "{result}");
+        is_lost
+    };
+    numbers.zip(&results).filter(|item| is_lost(*item)).count()
+}
+
+/// Apache does not always say GOAWAY before it closes a connection.
 #[test]
-fn an_apache_that_is_restarted_gracefully_in_mid_batch_serves_every_item_once() {
+fn an_apache_that_is_restarted_gracefully_in_mid_batch_serves_no_post_twice() {
+    const BATCHES: usize = 8;
+    const ITEMS: usize = 300;
     let apache = Apache::with_workers(
         &["http2", "lua"],
         "Protocols h2c\nLuaMapHandler ^/([0-9]+)$ $FOLDER/reply.lua\nStartServers 1\n",
@@ -141,16 +158,25 @@ fn an_apache_that_is_restarted_gracefully_in_mid_batch_serves_every_item_once() 
     fs::write(apache.folder().join("reply.lua"), lua).unwrap();
     apache.take_over_files();
     let gateway = gateway(&format!("h2c://{}", apache.address()), 2);
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| assert_each_is_served_once(&gateway, || apache.access_log(), 8));
+    let lost = std::thread::scope(|scope| {
+        let batch = |batch: usize| lost_posts(&gateway, batch * ITEMS..(batch + 1) * ITEMS);
+        let sending = scope.spawn(move || (0..BATCHES).map(batch).sum::<usize>());
         for served_before in [100, 700, 1300] {
             until_true("the batches to get on", || {
                 sending.is_finished() || served(&apache.access_log()).len() >= served_before
             });
             apache.restart_gracefully();
         }
-        sending.join().unwrap();
+        sending.join().unwrap()
     });
+    // A server writes its line after its reply.
+    until_true("all items in the server's log", || {
+        served(&apache.access_log()).len() + lost >= BATCHES * ITEMS
+    });
+    let is_post = |url: &str| url[1..].parse::<usize>().unwrap().is_multiple_of(3);
+    let served = served(&apache.access_log());
+    let twice: Vec<_> = served.iter().filter(|(url, times)| is_post(url) && **times > 1).collect();
+    assert!(twice.is_empty() && lost < ITEMS, "{twice:?}, {lost} lost");
     // Each restart has ended the connections before it.
     let opened = gateway.metrics().count(OPENED, &[]);
     assert!(opened >= 3, "{opened} connections\n{}", apache.output());
