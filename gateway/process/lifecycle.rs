@@ -181,7 +181,11 @@ impl Running {
         }
         tracing::info!(kind = "drain", spans, most_ms = most.as_millis(), "waits for the receiver of traces");
         if Deadline::after(most).race(self.gateway.traces.send_the_last()).await.is_none() {
-            tracing::warn!(kind = "drain", spans = self.gateway.traces.waiting(), "traces that were not sent yet are lost");
+            tracing::warn!(
+                kind = "drain",
+                spans = self.gateway.traces.waiting(),
+                "traces that were not sent yet are lost"
+            );
         }
     }
 }

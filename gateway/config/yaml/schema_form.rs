@@ -132,7 +132,8 @@ pub(in crate::config) fn scalar_problem(
 fn length_problem(text: &str, form: &Value) -> Option<(String, String)> {
     let least = form.get("minLength").and_then(Value::as_u64)?;
     let is_short = (text.chars().count() as u64) < least;
-    is_short.then(|| ("the text is too short".to_owned(), format!("write at least {least} characters")))
+    is_short
+        .then(|| ("the text has too few characters".to_owned(), format!("write at least {least} characters")))
 }
 
 fn choice_problem(text: &str, subject: &str, choices: &[&str]) -> Option<(String, String)> {
