@@ -232,6 +232,32 @@ fn the_access_log_has_a_file_that_may_be_rotated() {
 }
 
 #[test]
+fn lines_that_the_disk_does_not_take_are_counted_and_said() {
+    let upstream = Upstream::start();
+    let config = Config::all_to("legacy", upstream.url());
+    let gateway = config.raw("log: { flush: 0s, access: { level: requests, file: /dev/full } }").start();
+    gateway.send(&Request::get("/"));
+    gateway.process().line_with(&["\"kind\":\"log\"", "\"dropped\":1", "No space left on device"]);
+    assert_eq!(gateway.metrics().count("batchgate_log_lines_dropped_total", &[]), 1);
+}
+
+#[test]
+fn no_line_has_a_password_of_a_url() {
+    let upstream = Upstream::start();
+    let config = Config::all_to("legacy", upstream.url()).batch("/batch");
+    let gateway = config.raw("log: { access: { level: items } }").start();
+    for url in ["http://ann:s3cret@other/x", "//ann:s3cret@h/x", "ftp://ann:s3cret@h/", "https://s3cret@h"] {
+        gateway.item(&json!({"method": "GET", "url": url}));
+    }
+    gateway.send(&Request::get("//ann:s3cret@h/last"));
+    gateway.process().line_with(&["//h/last"]);
+    let lines = gateway.process().lines();
+    assert!(!lines.iter().any(|line| line.contains("s3cret")), "{lines:?}");
+    let batches = gateway.admin_get("/batches").text();
+    assert!(batches.contains("//h/x") && !batches.contains("s3cret"), "{batches}");
+}
+
+#[test]
 fn an_access_log_that_cant_be_opened_keeps_the_gateway_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("batchgate.yaml");

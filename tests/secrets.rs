@@ -179,8 +179,9 @@ fn no_error_in_a_configuration_shows_a_secret() {
 #[test]
 fn the_configuration_in_use_shows_no_secret() {
     let yaml = "upstreams:\n  a: { targets: [http://127.0.0.1:9], headers: { set: { Authorization: Basic hunter2, \
-                X-Mine: \"${PLANTED}\", Cookie: hunter2 } } }\nroutes: [{ path: /, upstream: a }]\nbatch: [{ path: /batch }]";
+                X-Mine: \"${PLANTED}\", Cookie: hunter2 } } }\nroutes: [{ path: /, upstream: a }, { path: /old, redirect: { to: '/new?key=hunter2?' } }]\nbatch: [{ path: /batch }]";
     let gateway = Setup::of(yaml).with_variable("PLANTED", SECRET).start();
     let config = gateway.admin_get("/config").text();
     assert!(config.contains("***") && !config.contains(SECRET), "{config}");
+    assert!(config.contains("/new?***?"), "{config}");
 }

@@ -347,6 +347,34 @@ mod signals {
     }
 }
 
+#[test]
+fn results_that_cant_be_written_end_it_after_what_is_under_way() {
+    let (second_arrives, gate) = (Gate::closed(), Gate::closed());
+    let (first_ends, second_ends) = (second_arrives.clone(), gate.clone());
+    let upstream = Upstream::answering(move |request| {
+        let answer = Answer::text(200, "ok");
+        if request.target == "/1" {
+            return answer.when(&first_ends);
+        }
+        second_arrives.open();
+        answer.when(&second_ends)
+    });
+    let gateway = Setup::tuned(&upstream.url(), "timeout: { item: 1m }", "deadline: 1m").start();
+    let lines = ["/1", "/2", "/3"].map(|url| format!("{{\"method\":\"GET\",\"url\":\"{url}\"}}\n")).concat();
+    let sent = Sent::new("items.ndjson", &lines);
+    let mut command = batchgate();
+    command.args(["send", "--url", &url(&gateway), "--batch-size", "1", "--concurrency", "2"]);
+    command.args(["--results", "/dev/full"]).arg(&sent.file);
+    let process = Process::start("send", command);
+    process.line_with(&["the results can't be written: ", "waiting for the replies to what is under way"]);
+    assert!(process.is_running());
+    gate.open();
+    assert_eq!(process.wait().code(), Some(1));
+    let said = process.final_output();
+    assert!(said.contains("records that were sent and may have no result: 1-2"), "{said}");
+    assert!(upstream.requests_to("/3").is_empty());
+}
+
 /// A server that answers a batch without being a gateway, or does not answer.
 #[test]
 fn what_stands_in_the_way_is_said() {

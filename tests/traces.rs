@@ -381,6 +381,27 @@ fn what_waits_at_the_end_is_sent() {
 }
 
 #[test]
+fn a_receiver_that_is_down_does_not_hold_up_the_end() {
+    let busy = Answer::text(503, "busy").header("Retry-After", "20");
+    let gate = Gate::closed();
+    for (answer, requests, line) in [
+        (busy, 2, "traces could not be sent"),
+        (Answer::text(200, "").when(&gate), 1, "traces that were not sent yet are lost"),
+    ] {
+        let (receiver, upstream) = (Receiver::start(), Upstream::start());
+        receiver.0.on("/v1/traces", answer);
+        let gateway = start(&receiver, &upstream, "");
+        gateway.send(&Request::get("/a"));
+        until_true("the spans are under way", || receiver.0.requests().len() == 1);
+        gateway.signal("TERM");
+        assert!(gateway.wait_for_exit().success());
+        assert_eq!(receiver.0.requests().len(), requests);
+        let said = gateway.process().final_output();
+        assert!(said.contains("waits for the receiver of traces") && said.contains(line), "{said}");
+    }
+}
+
+#[test]
 fn a_reload_sends_to_another_receiver() {
     let (before, after, upstream) = (Receiver::start(), Receiver::start(), Upstream::start());
     let gateway = before.setup(&config(&upstream), "").start();

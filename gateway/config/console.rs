@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for AdminToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let secret = String::deserialize(deserializer)?;
         if secret.chars().count() < LEAST {
-            // What a variable of the environment brings is not seen by the schema; an empty one would let everybody in.
+            // The schema check has said so before, with the place. An empty one would let everybody in.
             return Err(D::Error::custom(format_args!(
                 "a secret of at least {LEAST} characters is expected"
             )));

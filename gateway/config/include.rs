@@ -39,6 +39,11 @@ fn included(tree: &Node, base: &Path, findings: &mut Findings, files: &mut Vec<R
     for pattern in patterns {
         let NodeValue::Scalar(written) = &pattern.value else { continue };
         match files_of(base, written, files) {
+            Ok(paths) if paths.is_empty() => {
+                let message = format!("{} fits no file, so that nothing is included", quoted(written));
+                let help = "paths are relative to the configuration's folder; files that come later are included then";
+                findings.push(Diagnostic::warning(Some(pattern.span), message).help(help));
+            }
             Ok(paths) => paths.into_iter().for_each(|path| {
                 if !found.contains(&path) {
                     found.push(path);

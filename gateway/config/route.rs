@@ -126,6 +126,7 @@ impl RouteDocument {
         self.request_headers.mask();
         self.conditions.iter_mut().for_each(|conditions| conditions.value.mask());
         self.respond.iter_mut().for_each(|respond| respond.value.mask());
+        self.redirect.iter_mut().for_each(|redirect| redirect.value.mask());
     }
 }
 

@@ -61,6 +61,18 @@ impl RespondDocument {
     }
 }
 
+impl RedirectDocument {
+    /// Puts stars in place of the query's own part. What is shown can be loaded, and leaves out the request's query where this does.
+    pub(super) fn mask(&mut self) {
+        if let Some((target, own)) = self.to.value.split_once('?') {
+            let end = if own.ends_with('?') { "?" } else { "" };
+            if !own.trim_end_matches('?').is_empty() {
+                self.to.value = format!("{target}?{STARS}{end}");
+            }
+        }
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn respond(&mut self, document: &At<RespondDocument>) -> Resolved<Respond> {
         let RespondDocument { status, body, content_type, headers } = &document.value;

@@ -14,7 +14,7 @@ use crate::config::{Target, Upstream};
 use crate::dialect::InputFormat;
 use crate::plan::{Call, CallTemplate, Plan, PlannedItem, Step, Undo, coalesce};
 use crate::problem;
-use crate::route::{Route, UpstreamIndex, encoded_characters};
+use crate::route::{Route, RouteAction, UpstreamIndex, encoded_characters, without_user};
 
 /// Explains a plan of items that arrived in this format.
 #[must_use]
@@ -81,7 +81,8 @@ fn explain_item(
         },
         Step::Same(first) => Fate::SharesCallOf(first.position()),
         Step::Respond(respond) => {
-            let location = respond.header(&LOCATION).and_then(|url| url.to_str().ok()).map(str::to_owned);
+            let location = respond.header(&LOCATION).and_then(|url| url.to_str().ok());
+            let location = location.map(|url| shown_location(url, route));
             Fate::Respond { status: respond.status.as_u16(), location }
         }
         Step::Rejected(rejection) => {
@@ -99,9 +100,9 @@ fn explain_item(
         position,
         id: item.subject.id.as_str().to_owned(),
         method: item.subject.method.as_str().to_owned(),
-        url: item.subject.written_url().to_owned(),
+        url: without_user(item.subject.written_url()).into_owned(),
         resolved_url: (item.subject.written_url() != &*item.subject.href)
-            .then(|| item.subject.href.to_string()),
+            .then(|| without_user(&item.subject.href).into_owned()),
         encoded: encoded(item),
         after,
         follows: None,
@@ -134,6 +135,18 @@ fn chosen_by(route: &Route, context: &ExplainContext<'_>) -> Vec<String> {
     });
     let path = Some(format!("path {}", path.as_str()));
     host.into_iter().chain(path).chain(methods).chain(fields).collect()
+}
+
+/// Where an answer leads. The query that a redirect adds may be a secret.
+fn shown_location(url: &str, route: Option<&Route>) -> String {
+    let adds_query = route.is_some_and(|route| match &route.action {
+        RouteAction::Redirect(redirect) => redirect.query.has_own(),
+        RouteAction::Forward { .. } | RouteAction::Respond(_) => false,
+    });
+    match url.split_once('?') {
+        Some((before, _)) if adds_query => format!("{before}?***"),
+        Some(_) | None => url.to_owned(),
+    }
 }
 
 /// The characters of the url that are percent-encoded. Those of a rejected item are not sent; of a reference, only the value

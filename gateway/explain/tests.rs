@@ -25,6 +25,7 @@ upstreams:
     headers: { set: { X-Api-Key: k3y, X-Tenant: acme, X-Env: "${SECRET}" }, remove: [X-Gone] }
 routes:
   - { path: /orders, upstream: orders, strip_prefix: /orders, methods: [GET, MOVE], name: main }
+  - { path: /moved, redirect: { to: "/new?key=qu3ry" } }
   - { path: /, respond: { status: 404 } }
 batch: [{ path: /batch, order: sequential, deadline: 9s }]
 auth: { forward: { upstream: orders, path: /who, headers: [Authorization] } }
@@ -37,7 +38,9 @@ const BATCH: &str = r#"{"requests":[
   {"id":"a","method":"GET","url":"/orders/7?x=1","headers":{"X-A":"1","Cookie":"c0okie"},"timeout":250},
   {"id":"b","method":"MOVE","url":"/orders/7","headers":{"Destination":"/orders/8"}},
   {"id":"c","method":"PUT","url":"/orders/7","body":{}},
-  {"id":"d","method":"GET","url":"/else","dependsOn":["b"],"if":"not ( $a/$succeeded ) and $a/x eq 1"}]}"#;
+  {"id":"d","method":"GET","url":"/else","dependsOn":["b"],"if":"not ( $a/$succeeded ) and $a/x eq 1"},
+  {"id":"e","method":"GET","url":"http://ann:passw0rd@other/x"},
+  {"id":"f","method":"GET","url":"/moved/x?y=1"}]}"#;
 
 fn settings() -> Settings {
     let variable = |name: &str| (name == "SECRET").then(|| "t0p-secret".to_owned());
@@ -135,7 +138,7 @@ fn no_secret_is_shown_to_anybody() {
     for audience in [Audience::Operator, Audience::Client] {
         let explanation = explained(audience);
         for shown in [explanation.to_json(), explanation.to_string()] {
-            for secret in ["t0p-secret", "b3arer", "c0okie", "k3y"] {
+            for secret in ["t0p-secret", "b3arer", "c0okie", "k3y", "passw0rd", "qu3ry"] {
                 assert!(!shown.contains(secret), "{secret} in {shown}");
             }
         }
@@ -155,7 +158,7 @@ fn a_client_learns_no_address_and_nothing_that_the_operator_sets() {
 fn people_read_lines() {
     let text = explained(Audience::Operator).to_string();
     for line in [
-        "/batch (json): 4 items, one by one, in this order; all within 9000 ms",
+        "/batch (json): 6 items, one by one, in this order; all within 9000 ms",
         "1. a  GET /orders/7?x=1",
         "   upstream  orders (http://10.0.0.1:9001, https://10.0.0.2)",
         "   path      /7?x=1",
@@ -167,7 +170,8 @@ fn people_read_lines() {
         "   rejected  405 method_not_allowed: the route does not allow this method; it allows GET, MOVE, HEAD",
         "   if        not $a/$succeeded and $a/x eq 1",
         "   answered  404 by the route, without an upstream",
-        "3 to be sent or answered, 1 rejected; nothing was sent",
+        "   answered  308 by the route, without an upstream, to /new/x?***",
+        "4 to be sent or answered, 2 rejected; nothing was sent",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

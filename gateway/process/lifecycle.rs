@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
@@ -71,6 +72,10 @@ pub(crate) struct Running {
     sockets: Vec<OwnedFd>,
 }
 
+/// How long the end waits for the receiver of traces, which may be down. What manages the process waits, too, and clients may wait for a
+/// new one.
+const LAST_TRACES: Duration = Duration::from_secs(2);
+
 /// Starts a gateway as tasks of the current runtime.
 ///
 /// # Errors
@@ -119,7 +124,7 @@ async fn start_on(
 
 /// Looks up the names of targets again when their answers expire, and closes connections that were idle for too long.
 async fn keep_house(gateway: Arc<Gateway>) {
-    const INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+    const INTERVAL: Duration = Duration::from_secs(1);
     loop {
         tokio::time::sleep(INTERVAL).await;
         let snapshot = gateway.snapshot();
@@ -166,10 +171,19 @@ impl Running {
                 tracing::info!(kind = "drain", connections, "drain.deadline closes idle connections");
             }
         }
-        if deadline.race(self.gateway.traces.flush()).await.is_none() {
+        self.send_the_last_traces(deadline.remaining().min(LAST_TRACES)).await;
+    }
+
+    async fn send_the_last_traces(&self, most: Duration) {
+        let spans = self.gateway.traces.waiting();
+        if spans == 0 {
+            return;
+        }
+        tracing::info!(kind = "drain", spans, most_ms = most.as_millis(), "waits for the receiver of traces");
+        if Deadline::after(most).race(self.gateway.traces.send_the_last()).await.is_none() {
             tracing::warn!(
                 kind = "drain",
-                limit = "drain.deadline",
+                spans = self.gateway.traces.waiting(),
                 "traces that were not sent yet are lost"
             );
         }

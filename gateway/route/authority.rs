@@ -1,6 +1,7 @@
 //! Absolute urls, and whether two authorities are the same (RFC 9110 §4.2.3): case does not matter, nor does a default
 //! port.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use http::header;
@@ -40,6 +41,59 @@ impl<'url> AbsoluteUrl<'url> {
     pub fn target(&self) -> &'url str {
         if self.rest.is_empty() { "/" } else { self.rest }
     }
+}
+
+/// A url as others than its client may see it: without the user and password before the `@` of an authority. Whatever might be
+/// read as an authority counts as one, because a url that is refused is shown, too.
+#[must_use]
+pub fn without_user(url: &str) -> Cow<'_, str> {
+    let Some(last_at) = url.rfind('@') else { return url.into() };
+    let start = authority_start(url);
+    let behind = url.get(start..).unwrap_or_default();
+    if start == 1 && url.starts_with('/') {
+        return url.into();
+    }
+    let authority = behind.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let end = match authority.rfind('@') {
+        Some(at) => start + at + 1,
+        // A password may have a slash that was not encoded. A port has none.
+        None if has_port_of_digits(authority) => return url.into(),
+        None => last_at + 1,
+    };
+    [url.get(..start), url.get(end..)].into_iter().flatten().collect::<String>().into()
+}
+
+/// The host and port of an authority, without a user.
+#[must_use]
+pub fn without_user_of(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// The path of a url as others than its client may see it: without its user, query and fragment.
+#[must_use]
+pub fn shown_path(url: &str) -> Cow<'_, str> {
+    let without_rest = |url: &str| url.find(['?', '#']).unwrap_or(url.len());
+    match without_user(url) {
+        Cow::Borrowed(url) => url.get(..without_rest(url)).unwrap_or_default().into(),
+        Cow::Owned(mut url) => {
+            url.truncate(without_rest(&url));
+            url.into()
+        }
+    }
+}
+
+/// Where the authority of a url would begin: behind its scheme and its slashes, which some servers read from backslashes.
+fn authority_start(url: &str) -> usize {
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let scheme = url.bytes().take_while(|byte| is_of_scheme(*byte)).count();
+    let rest = url.get(scheme..).unwrap_or_default();
+    let start = if rest.starts_with(":/") || rest.starts_with(":\\") { scheme + 1 } else { 0 };
+    start + url.bytes().skip(start).take_while(|byte| b"/\\".contains(byte)).count()
+}
+
+fn has_port_of_digits(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map(|(_, port)| port);
+    port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The authority, and what follows it.
@@ -99,6 +153,41 @@ mod tests {
         {
             assert_eq!(AbsoluteUrl::parse(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_user() {
+        for (url, shown) in [
+            ("http://user:PW@host/x", "http://host/x"),
+            ("HTTPS://PW@host", "HTTPS://host"),
+            ("//u:PW@h/x?q=PW", "//h/x"),
+            ("ftp://u:PW@h/#PW", "ftp://h/"),
+            ("http:/u:PW@h/x", "http:/h/x"),
+            ("http:u:PW@h/x", "h/x"),
+            ("\\\\u:PW@h/x", "\\\\h/x"),
+            ("/\\u:PW@h/x", "/\\h/x"),
+            ("///u:PW@h/x", "///h/x"),
+            ("u:PW@h/x", "h/x"),
+            ("PW@h", "h"),
+            ("http://u:P@PW@h/x", "http://h/x"),
+            ("http://u:P/PW@h/x", "http://h/x"),
+            ("http://u:P?PW@h/x", "http://h/x"),
+            ("//u:P#PW@h/x", "//h/x"),
+            // These have no user.
+            ("/users/@me?q=PW", "/users/@me"),
+            ("/u:p@h/x", "/u:p@h/x"),
+            ("http://h:80/users/@me", "http://h:80/users/@me"),
+            ("http://[::1]/users/@me", "http://[::1]/users/@me"),
+            ("orders/@me", "orders/@me"),
+            ("/a?x=http://u:PW@h/", "/a"),
+            ("/a#PW", "/a"),
+            ("*", "*"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_path(url), shown, "{url}");
+        }
+        assert_eq!(without_user("http://u:PW@h/x?y=1"), "http://h/x?y=1", "the query stays");
+        assert_eq!((without_user_of("u:PW@h:80"), without_user_of("[::1]:80")), ("h:80", "[::1]:80"));
     }
 
     #[test]

@@ -27,7 +27,9 @@ mod template;
 mod tree;
 mod undo;
 
-pub use authority::{AbsoluteUrl, authority_of, same_authority, split_port};
+pub use authority::{
+    AbsoluteUrl, authority_of, same_authority, shown_path, split_port, without_user, without_user_of,
+};
 pub use canonical::{CanonicalPath, EncodedSlashes, PathError, Strictness, has_broken_encoding};
 pub use character::{UrlCharacter, check_characters, separator};
 pub use encoding::{encoded_characters, encoded_path, encoded_query};

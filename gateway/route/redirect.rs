@@ -34,6 +34,14 @@ pub enum RedirectQuery {
 }
 
 impl RedirectQuery {
+    /// Whether it adds something of its own, which may be a secret.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        match self {
+            Self::Before(own) | Self::Only(own) => !own.is_empty(),
+        }
+    }
+
     /// The query of a Location. `asked`: the request's, which begins with its question mark, or is empty. So does the result.
     fn of(&self, asked: &str) -> String {
         let (own, asked) = match self {

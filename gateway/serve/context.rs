@@ -17,7 +17,7 @@ use crate::config::{Access, BatchEndpoint};
 use crate::dispatch::CallFailure;
 use crate::header::hops;
 use crate::problem::{self, ErrorReply, Limit};
-use crate::route::{RouteIndex, method_label};
+use crate::route::{RouteIndex, method_label, without_user_of};
 use crate::session::{Compressed, Seen, Session};
 use crate::state::gateway::{Gateway, InFlightGuard};
 use crate::state::snapshot::Snapshot;
@@ -310,7 +310,7 @@ impl Context {
             client: &client,
             client_name: self.caller.identity.name.as_deref(),
             scheme: self.caller.scheme(),
-            host: &self.caller.authority,
+            host: without_user_of(&self.caller.authority),
             head: &seen.head,
             asked: self.asked.get(),
         };

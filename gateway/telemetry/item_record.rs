@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::batch::ItemResult;
 use crate::config::{BatchEndpoint, Settings};
+use crate::route::shown_path;
 use crate::stitch::ItemReport;
 
 use super::names::Names;
@@ -32,7 +33,7 @@ pub struct ItemRecord {
     pub position: usize,
     /// Its id, cut to a sensible length.
     pub id: Box<str>,
-    /// The path of its url, cut to a sensible length. The query is never kept.
+    /// The path of its url, cut to a sensible length. Query and user are never kept.
     pub path: Box<str>,
     /// The name of its route, or nothing.
     pub route: Box<str>,
@@ -46,15 +47,22 @@ impl ItemRecord {
     /// The record of an item at this 1-based position.
     #[must_use]
     pub fn new(position: usize, result: &ItemResult, report: &ItemReport, names: Names<'_>) -> Self {
-        let path = result.subject.href.split(['?', '#']).next().unwrap_or_default();
         Self {
             position,
             id: cut(result.subject.id.as_str(), MAX_ID).into(),
-            path: cut(path, MAX_PATH).into(),
+            path: path_of(&result.subject.href).into(),
             route: names.route(report.route).into(),
             upstream: names.upstream(report.upstream).into(),
             report: report.clone(),
         }
+    }
+}
+
+/// A path that was asked for, as a log line or a span shows it. A client may write an authority here, with a password in it.
+pub(super) fn path_of(target: &str) -> Cow<'_, str> {
+    match shown_path(target) {
+        Cow::Borrowed(path) => cut(path, MAX_PATH).into(),
+        Cow::Owned(path) => cut(&path, MAX_PATH).to_owned().into(),
     }
 }
 
@@ -179,7 +187,7 @@ mod tests {
         let subject = Subject {
             id: ItemId::from("ö".repeat(70).as_str()),
             method: Method::GET,
-            href: "/a/b?secret#part".into(),
+            href: "//ann:secret@a/b?secret#part".into(),
             form,
         };
         ItemResult {
@@ -217,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_names_all_and_shows_no_query() {
+    fn a_record_names_all_and_shows_neither_query_nor_user() {
         let now = Stopwatch::start();
         let mut timeline = Timeline::not_started(now);
         let target = "127.0.0.1:81".into();
@@ -233,7 +241,7 @@ mod tests {
         });
         let settings = settings();
         let record = ItemRecord::new(7, &result(StatusCode::OK), &report(timeline), Names(&settings));
-        assert_eq!((record.position, &*record.id, &*record.path), (7, &*"ö".repeat(64), "/a/b"));
+        assert_eq!((record.position, &*record.id, &*record.path), (7, &*"ö".repeat(64), "//a/b"));
         assert_eq!((&*record.route, &*record.upstream), ("all", "shop"));
         assert_eq!(record.report.timeline.target(), "127.0.0.1:81");
     }

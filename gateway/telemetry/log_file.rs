@@ -25,21 +25,26 @@ impl LogFile {
         Ok(Self { path, identity: (about.dev(), about.ino()), file })
     }
 
-    fn reopen_if_moved(&mut self) {
+    /// # Errors
+    /// The file is gone, and no other can be opened: what is written to it would be lost.
+    fn reopen_if_moved(&mut self) -> io::Result<()> {
         let there = std::fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
         if there.is_ok_and(|identity| identity == self.identity) {
-            return;
+            return Ok(());
         }
-        // If that fails, lines go on to the old file.
-        if let Ok(new) = Self::open(self.path.clone()) {
-            *self = new;
+        match Self::open(self.path.clone()) {
+            Ok(new) => *self = new,
+            Err(error) if self.file.metadata()?.nlink() == 0 => return Err(error),
+            // It was renamed, and has a name still.
+            Err(_) => {}
         }
+        Ok(())
     }
 }
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.reopen_if_moved();
+        self.reopen_if_moved()?;
         self.file.write(bytes)
     }
 
@@ -69,5 +74,15 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
         log.write_all(b"four\n").unwrap();
         assert_eq!(read(&path), "four\n");
+        let folder_in_its_place = || std::fs::create_dir(&path).unwrap();
+        std::fs::rename(&path, &old).unwrap();
+        folder_in_its_place();
+        log.write_all(b"five\n").unwrap();
+        assert_eq!(read(&old), "four\nfive\n", "the old file has a name");
+        std::fs::remove_file(&old).unwrap();
+        log.write_all(b"lost\n").unwrap_err();
+        std::fs::remove_dir(&path).unwrap();
+        log.write_all(b"six\n").unwrap();
+        assert_eq!(read(&path), "six\n");
     }
 }

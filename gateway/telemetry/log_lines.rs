@@ -18,6 +18,7 @@ use super::item_record::ItemRecord;
 use super::libraries;
 use super::log_file::LogFile;
 use super::log_json::JsonLines;
+use super::log_throttle::LogThrottle;
 use super::log_writer::{self, WriterThread};
 use super::record::Sender;
 
@@ -50,7 +51,7 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Counts the lines that were dropped because the log's reader was too slow.
+    /// Counts the lines that were dropped because the log's reader was too slow, or because they could not be written.
     #[must_use]
     pub fn dropped_lines(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
@@ -66,16 +67,21 @@ impl Logging {
 pub fn start_logging(settings: &LogSettings) -> Result<(Logging, AccessLog), LogError> {
     let level = EnvFilter::try_new(&settings.level)?;
     let dropped = Arc::new(AtomicU64::new(0));
-    let (writer, thread) = log_writer::start(std::io::stderr(), settings.flush, Arc::clone(&dropped))?;
-    let mut threads = vec![thread];
+    // Nobody is left to hear of standard error that can't be written: `batchgate_log_lines_dropped_total` alone says so.
+    let (writer, own_thread) =
+        log_writer::start(std::io::stderr(), settings.flush, Arc::clone(&dropped), |_, _| {})?;
+    let mut threads = Vec::new();
     let access = match access_output(settings)? {
         None => AccessLog::new(settings, writer.clone()),
         Some(output) => {
-            let (writer, thread) = log_writer::start(output, settings.flush, Arc::clone(&dropped))?;
+            let (writer, thread) =
+                log_writer::start(output, settings.flush, Arc::clone(&dropped), say_lost())?;
             threads.push(thread);
             AccessLog::new(settings, writer)
         }
     };
+    // The last to end, because it says what the other has lost.
+    threads.push(own_thread);
     let lines = fmt::layer().with_span_events(FmtSpan::NONE).with_writer(writer).with_target(false);
     let lines = match settings.format {
         LogFormat::Json => lines.event_format(JsonLines).boxed(),
@@ -86,6 +92,18 @@ pub fn start_logging(settings: &LogSettings) -> Result<(Logging, AccessLog), Log
     tracing::subscriber::set_global_default(Registry::default().with(lines).with(level).with(ours))?;
     libraries::listen();
     Ok((Logging { _threads: threads, dropped }, access))
+}
+
+/// Says that the access log can't be written, once a second at most.
+fn say_lost() -> impl FnMut(u64, &std::io::Error) {
+    let (throttle, mut unsaid) = (LogThrottle::default(), 0);
+    move |lines, error| {
+        unsaid += lines;
+        if throttle.may_log() {
+            tracing::warn!(kind = "log", dropped = unsaid, error = %error, "lines of the access log could not be written");
+            unsaid = 0;
+        }
+    }
 }
 
 /// Where the access log goes; `None`: to standard error, between the other lines.

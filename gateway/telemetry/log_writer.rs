@@ -3,7 +3,7 @@
 //!
 //! In: complete lines. Out: the same lines in order, at the latest after `log.flush`; at once if a line is a warning or an
 //! error, if many bytes wait, or when the log is closed. Bytes that wait are bounded: while the log's reader is too slow, further lines
-//! are dropped and counted.
+//! are dropped and counted. So are lines that the system does not take: the disk may be full.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -52,7 +52,8 @@ pub(super) struct Line<'writer> {
     is_due: bool,
 }
 
-/// Starts a writer to `output`. Lines wait there for at most `flush`, and `dropped` counts those that found no room.
+/// Starts a writer to `output`. Lines wait there for at most `flush`, and `dropped` counts those that found no room or could not
+/// be written. `on_loss` learns how many could not be written, and why.
 ///
 /// # Errors
 /// The system gives no thread.
@@ -60,11 +61,13 @@ pub(super) fn start(
     output: impl Write + Send + 'static,
     flush: Duration,
     dropped: Arc<AtomicU64>,
+    on_loss: impl FnMut(u64, &io::Error) + Send + 'static,
 ) -> io::Result<(LogWriter, WriterThread)> {
     let shared = Arc::new(Shared { waiting: Mutex::default(), wake: Condvar::new(), dropped });
     let (writer, own) = (LogWriter(Arc::clone(&shared)), Arc::clone(&shared));
-    let thread =
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || own.write_to(output, flush))?;
+    let thread = std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || own.write_to(output, flush, on_loss))?;
     Ok((writer, WriterThread { shared, thread: Some(thread) }))
 }
 
@@ -116,11 +119,14 @@ impl Shared {
     }
 
     /// Writes what comes until the log is closed.
-    fn write_to(&self, mut output: impl Write, flush: Duration) {
+    fn write_to(&self, output: impl Write, flush: Duration, mut on_loss: impl FnMut(u64, &io::Error)) {
         let mut lines = Vec::new();
+        let mut output = LineOutput { output, is_within_line: false };
         while self.wait(&mut lines, flush) {
-            // Nobody is left to hear of a log that can't be written.
-            let _ = output.write_all(&lines).and_then(|()| output.flush());
+            if let Err(Lost { lines, error }) = output.write_lines(&lines) {
+                self.dropped.fetch_add(lines, Ordering::Relaxed);
+                on_loss(lines, &error);
+            }
             lines.clear();
             lines.shrink_to(2 * ENOUGH);
         }
@@ -136,6 +142,49 @@ impl Shared {
         waiting.is_due = false;
         std::mem::swap(&mut waiting.lines, lines);
         !lines.is_empty()
+    }
+}
+
+/// An output that may take a part of what is written.
+struct LineOutput<Output> {
+    output: Output,
+    /// It has the beginning of a line that was lost. The next one must not go on behind it.
+    is_within_line: bool,
+}
+
+/// Lines that could not be written.
+struct Lost {
+    lines: u64,
+    error: io::Error,
+}
+
+impl<Output: Write> LineOutput<Output> {
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Lost> {
+        let mut rest = lines;
+        let written = self.put(&mut rest);
+        written.map_err(|error| {
+            let taken = lines.get(..lines.len() - rest.len()).unwrap_or_default();
+            self.is_within_line |= taken.last().is_some_and(|byte| *byte != b'\n');
+            let lines = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
+            Lost { lines, error }
+        })
+    }
+
+    /// Writes `rest`, and takes from it what was written.
+    fn put(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+        if self.is_within_line {
+            self.output.write_all(b"\n")?;
+            self.is_within_line = false;
+        }
+        while !rest.is_empty() {
+            match self.output.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => *rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.flush()
     }
 }
 
@@ -174,7 +223,7 @@ mod tests {
 
     fn start_log(flush: Duration) -> (LogWriter, WriterThread, Receiver<Vec<u8>>) {
         let (sender, writes) = sync_channel(0);
-        let (log, thread) = start(Output(sender), flush, Arc::default()).unwrap();
+        let (log, thread) = start(Output(sender), flush, Arc::default(), |_, _| {}).unwrap();
         (log, thread, writes)
     }
 
@@ -221,5 +270,43 @@ mod tests {
         assert_eq!(log.0.dropped.load(Ordering::Relaxed), 3);
         assert_eq!(writes.recv().unwrap(), b"first\n");
         assert_eq!(writes.recv().unwrap().len(), MOST);
+    }
+
+    /// An output that does these things, one after the other, and then takes everything.
+    struct Scripted(Vec<io::Result<usize>>, Vec<u8>);
+
+    impl Write for Scripted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = if self.0.is_empty() { bytes.len() } else { self.0.remove(0)? };
+            self.1.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cant_be_written_are_counted_and_the_next_begins_a_line() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        for (script, lost, text) in [
+            (vec![], 0, "one\ntwo\nlast\n"),
+            (vec![Ok(5), Ok(3)], 0, "one\ntwo\nlast\n"),
+            (vec![Err(io::ErrorKind::Interrupted.into())], 0, "one\ntwo\nlast\n"),
+            (vec![full()], 2, "last\n"),
+            (vec![Ok(0)], 2, "last\n"),
+            (vec![Ok(4), full()], 1, "one\nlast\n"),
+            (vec![Ok(5), full()], 1, "one\nt\nlast\n"),
+            (vec![Ok(2), full()], 2, "on\nlast\n"),
+            (vec![Ok(2), full(), full()], 3, "on"),
+        ] {
+            let mut output = LineOutput { output: Scripted(script, Vec::new()), is_within_line: false };
+            let count: u64 = [b"one\ntwo\n".as_slice(), b"last\n"]
+                .map(|lines| output.write_lines(lines).map_or_else(|lost| lost.lines, |()| 0))
+                .iter()
+                .sum();
+            assert_eq!((count, std::str::from_utf8(&output.output.1).unwrap()), (lost, text));
+        }
     }
 }

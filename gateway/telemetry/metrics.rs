@@ -105,7 +105,7 @@ metric_table! {
         pub limit_clients_forgotten: IntCounterVec = "batchgate_rate_limit_clients_forgotten_total"["limit"]
             "Clients that a rate limit forgot because it was tracking max_clients, by limit.";
         log_lines_dropped: IntCounter = "batchgate_log_lines_dropped_total"[]
-            "Log lines that were dropped because the reader of the log was too slow.";
+            "Log lines that were dropped because the reader of the log was too slow, or because they could not be written.";
         /// Spans of traces, by [`SpanResult`].
         pub trace_spans: IntCounterVec = "batchgate_trace_spans_total"["result"]
             "Spans of recorded traces by what became of them: sent to their receiver, dropped because too many waited, failed to be sent, or rejected by the receiver.";

@@ -17,6 +17,10 @@ pub(super) enum SendError {
     Input(#[from] InputError),
     #[error("batchgate send: the results can't be written: {0}")]
     Results(io::Error),
+    #[error(
+        "batchgate send: the results can't be written: {error}; records that were sent and may have no result: {records}; no others were sent after them"
+    )]
+    Unwritten { error: io::Error, records: String },
     #[error("batchgate send: {0}")]
     System(#[from] io::Error),
     #[error("batchgate send: {0}{hint}", hint = hint(.0))]
@@ -53,6 +57,7 @@ impl SendError {
             Self::Usage(_)
             | Self::Input(_)
             | Self::Results(_)
+            | Self::Unwritten { .. }
             | Self::System(_)
             | Self::NoReply(_)
             | Self::NotConnected(_)

@@ -46,8 +46,7 @@ pub(super) fn of_lines(input: impl BufRead + Send + 'static, template: Option<Te
         let line = line?;
         match &template {
             Some(template) => {
-                let record: Record =
-                    serde_json::from_slice(&line).map_err(|error| wrong(no_object(&error)))?;
+                let record = Record::read(&line).map_err(wrong)?;
                 template.item(number, &record.0).map_err(|error| wrong(error.to_string()))
             }
             None => item_of(number, &line).map_err(wrong),
@@ -66,7 +65,7 @@ fn no_object(error: &serde_json::Error) -> String {
 }
 
 fn item_of(number: u64, line: &[u8]) -> Result<Item, String> {
-    let members: Members = serde_json::from_slice(line).map_err(|error| no_object(&error))?;
+    let members: Members = Record::read(line)?.0.into_iter().collect();
     if let Some(name) = waits_by(&members) {
         return Err(format!(
             "it has `{name}`, but items in different batches can't wait for each other; send the file as one batch or as a stream"
@@ -206,8 +205,21 @@ impl<R: BufRead> Iterator for Lines<R> {
     }
 }
 
-/// An object in the order in which it is written.
+/// An object in the order in which it is written. No two members have the same name.
 struct Record(Vec<(String, Box<RawValue>)>);
+
+impl Record {
+    /// Reads an object. One that has a member twice is refused, as the gateway does: readers differ in which of the two counts, so
+    /// that a DELETE could hide behind a GET.
+    fn read(json: &[u8]) -> Result<Self, String> {
+        let record: Self = serde_json::from_slice(json).map_err(|error| no_object(&error))?;
+        let mut seen = HashSet::new();
+        match record.0.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            Some((name, _)) => Err(format!("it has the member `{}` twice", one_line(name, 60))),
+            None => Ok(record),
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -291,6 +303,11 @@ mod tests {
             (b"{oops", "record 1: it is not JSON: key must be a string (column 2)"),
             (b"[1]", "record 1: it is not a JSON object, such as {"),
             (b"7", "record 1: it is not a JSON object, such as {"),
+            (
+                br#"{"method":"GET","url":"/o/1","method":"DELETE"}"#,
+                "record 1: it has the member `method` twice",
+            ),
+            (br#"{"method":"GET","m\u0065thod":"DELETE"}"#, "record 1: it has the member `method` twice"),
         ] {
             for template in [None, Some(template())] {
                 let error = all(of_lines(line, template)).unwrap_err();

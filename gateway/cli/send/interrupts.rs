@@ -1,9 +1,10 @@
 //! SIGINT and SIGTERM during a run. After the first one nothing more is sent, and what is under way ends; the second one leaves
-//! that, too. Either way each item that was sent has a result.
+//! that, too. Either way each item that was sent has a result. Results that can't be written end a run like a first signal.
 
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +50,10 @@ impl fmt::Display for EndSignal {
 
 /// What the signals so far ask for.
 #[derive(Clone, Debug)]
-pub(super) struct Interrupts(watch::Receiver<(Stage, Option<EndSignal>)>);
+pub(super) struct Interrupts {
+    said: watch::Receiver<(Stage, Option<EndSignal>)>,
+    say: Arc<watch::Sender<(Stage, Option<EndSignal>)>>,
+}
 
 impl Interrupts {
     /// From here on neither signal kills the process.
@@ -57,33 +61,48 @@ impl Interrupts {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (say, said) = watch::channel((Stage::Running, None));
+        let say = Arc::new(say);
+        let by_signal = Arc::clone(&say);
         tokio::spawn(async move {
-            for stage in [Stage::Ending, Stage::Leaving] {
+            while by_signal.borrow().0 < Stage::Leaving {
                 let by = tokio::select! {
                     _ = interrupt.recv() => EndSignal::Interrupt,
                     _ = terminate.recv() => EndSignal::Terminate,
                 };
-                say.send_replace((stage, Some(by)));
-                if stage == Stage::Ending {
+                let mut is_first = false;
+                by_signal.send_modify(|(stage, signal)| {
+                    is_first = *stage == Stage::Running;
+                    (*stage, *signal) = (if is_first { Stage::Ending } else { Stage::Leaving }, Some(by));
+                });
+                if is_first {
                     print_error(format_args!(
                         "{by}: nothing more is sent; waiting for the replies to what is under way; another signal leaves them"
                     ));
                 }
             }
-            // The run sees the end of this task as no further signal.
-            say.closed().await;
         });
-        Ok(Self(said))
+        Ok(Self { said, say })
+    }
+
+    /// From here on nothing more is sent, as after a first signal. The next signal leaves what is under way.
+    pub(super) fn end(&self) {
+        self.say.send_if_modified(|(stage, _)| {
+            let is_running = *stage == Stage::Running;
+            if is_running {
+                *stage = Stage::Ending;
+            }
+            is_running
+        });
     }
 
     /// The first signal, if there was one.
     pub(super) fn signal(&self) -> Option<EndSignal> {
-        self.0.borrow().1
+        self.said.borrow().1
     }
 
     /// Waits until the end has come this far. Cancel-safe.
     pub(super) async fn reached(&self, stage: Stage) {
-        let mut said = self.0.clone();
+        let mut said = self.said.clone();
         if said.wait_for(|(now, _)| *now >= stage).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -94,6 +94,11 @@ impl ItemResult {
         Self { has_no_reply: true, ..Self::new(item, attempts, members.collect()) }
     }
 
+    /// The item's number in the file.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.has_no_reply || is_failure(&self.result)
     }

@@ -34,9 +34,11 @@ use input::{InputError, Items};
 use interrupts::{Interrupts, Stage};
 use item::{Item, ItemResult};
 use progress::Progress;
+use results::Unwritten;
 use sender::{Sender, Sent};
 
 use super::misuse::usage;
+use crate::terminal::print_error;
 
 /// Bytes of the items of a batch; a larger item is sent alone.
 const MAX_BATCH: usize = 4 << 20;
@@ -82,6 +84,7 @@ async fn send(plan: Plan, file: Source, results: Box<dyn Write>) -> Result<(), S
         progress: Progress::new(length),
         read,
         results,
+        unwritten: None,
         interrupts: Interrupts::watch()?,
     };
     let batches = Batches { items: items.peekable(), size: plan.batch_size };
@@ -113,16 +116,19 @@ struct Sending {
     /// Bytes of the file that have been read.
     read: Arc<AtomicU64>,
     results: Box<dyn Write>,
+    /// What `results` did not take.
+    unwritten: Option<Unwritten>,
     interrupts: Interrupts,
 }
 
 impl Sending {
-    /// Sends all batches. If the file can't be read on, nobody takes them, or a signal comes, those under way end first.
+    /// Sends all batches. If the file can't be read on, nobody takes them, their results can't be written, or a signal comes, those under
+    /// way end first.
     async fn send(&mut self, batches: Batches, concurrency: usize) -> Result<(), SendError> {
         let mut problem: Option<SendError> = None;
         let mut batches = Some(batches);
         loop {
-            while self.batches.len() < concurrency && problem.is_none() {
+            while self.batches.len() < concurrency && problem.is_none() && self.unwritten.is_none() {
                 match self.read(&mut batches, Batches::next).await?.flatten() {
                     Some(Ok(batch)) => {
                         let (sender, interrupts) = (Arc::clone(&self.sender), self.interrupts.clone());
@@ -134,8 +140,9 @@ impl Sending {
             }
             match self.batches.join_next().await {
                 Some(Ok(sent)) => {
-                    self.take(&sent)?;
-                    if let Some(reason) = sent.not_connected.filter(|_| problem.is_none())
+                    self.take(&sent);
+                    if let Some(reason) =
+                        sent.not_connected.filter(|_| problem.is_none() && self.unwritten.is_none())
                         && self.read(&mut batches, Batches::is_at_end).await? == Some(false)
                     {
                         problem = Some(SendError::NotConnected(reason));
@@ -144,6 +151,10 @@ impl Sending {
                 Some(Err(error)) => return Err(SendError::System(io::Error::other(error))),
                 None => break,
             }
+        }
+        if let Some(unwritten) = self.unwritten.take() {
+            let records = unwritten.records();
+            return Err(SendError::Unwritten { error: unwritten.error, records });
         }
         problem.map_or(Ok(()), Err)
     }
@@ -165,19 +176,32 @@ impl Sending {
         Ok(Some(read).filter(|_| self.interrupts.signal().is_none()))
     }
 
-    fn take(&mut self, sent: &Sent) -> Result<(), SendError> {
+    /// Writes the results of a batch. Once some can't be written, no others are, and the run ends as after a signal.
+    fn take(&mut self, sent: &Sent) {
         let counts = &mut self.progress.counts;
         counts.batches += 1;
         counts.resent += sent.resent;
         counts.items += sent.results.len() as u64;
         counts.failed += sent.results.iter().filter(|result| result.has_failed()).count() as u64;
-        for result in &sent.results {
-            write_line(&mut self.results, result).map_err(SendError::Results)?;
+        let numbers = sent.results.iter().map(ItemResult::number);
+        if let Some(unwritten) = &mut self.unwritten {
+            unwritten.records.extend(numbers);
+        } else if let Err(error) = write_all(&mut self.results, &sent.results) {
+            if !self.batches.is_empty() {
+                print_error(format_args!(
+                    "the results can't be written: {error}; nothing more is sent; waiting for the replies to what is under way; a signal leaves them"
+                ));
+            }
+            self.interrupts.end();
+            self.unwritten = Some(Unwritten { error, records: numbers.collect() });
         }
-        self.results.flush().map_err(SendError::Results)?;
         self.progress.show(self.read.load(Ordering::Relaxed));
-        Ok(())
     }
+}
+
+fn write_all(results: &mut dyn Write, lines: &[ItemResult]) -> io::Result<()> {
+    lines.iter().try_for_each(|result| write_line(results, result))?;
+    results.flush()
 }
 
 fn write_line(results: &mut dyn Write, result: &ItemResult) -> io::Result<()> {

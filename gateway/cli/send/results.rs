@@ -3,6 +3,7 @@
 //! The file is opened before anything is sent, so that no result is lost because it can't be. What it has is kept until the first
 //! result is there: a run that fails before that changes nothing.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -13,6 +14,31 @@ pub(super) fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     let is_begun = !file.metadata()?.is_file();
     Ok(Box::new(BufWriter::new(ResultsFile { file, is_begun })))
+}
+
+/// Results that could not be written.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub(super) error: io::Error,
+    /// The numbers of their records.
+    pub(super) records: BTreeSet<u64>,
+}
+
+impl Unwritten {
+    /// The numbers for people: `1-100, 201`.
+    pub(super) fn records(&self) -> String {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for number in &self.records {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == *number => *last = *number,
+                Some(_) | None => ranges.push((*number, *number)),
+            }
+        }
+        let shown = |(first, last): &(u64, u64)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        };
+        ranges.iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
 }
 
 struct ResultsFile {
@@ -46,6 +72,15 @@ impl Write for ResultsFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_without_results_are_named_in_ranges() {
+        for (records, shown) in [(&[][..], ""), (&[7], "7"), (&[3, 1, 2, 9, 6, 5], "1-3, 5-6, 9")] {
+            let records = records.iter().copied().collect();
+            let unwritten = Unwritten { error: io::ErrorKind::StorageFull.into(), records };
+            assert_eq!(unwritten.records(), shown);
+        }
+    }
 
     #[test]
     fn what_a_file_has_is_kept_until_the_first_result() {

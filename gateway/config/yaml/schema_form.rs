@@ -124,8 +124,16 @@ pub(in crate::config) fn scalar_problem(
         Some("boolean") if !matches!(text, "true" | "false") => {
             Some((format!("{subject} is not a boolean"), "write `true` or `false`".to_owned()))
         }
-        Some(_) | None => None,
+        Some(_) | None => length_problem(text, form),
     }
+}
+
+/// What is wrong with a text that is too short. It is not shown: only secrets have a least length.
+fn length_problem(text: &str, form: &Value) -> Option<(String, String)> {
+    let least = form.get("minLength").and_then(Value::as_u64)?;
+    let is_short = (text.chars().count() as u64) < least;
+    is_short
+        .then(|| ("the text has too few characters".to_owned(), format!("write at least {least} characters")))
 }
 
 fn choice_problem(text: &str, subject: &str, choices: &[&str]) -> Option<(String, String)> {

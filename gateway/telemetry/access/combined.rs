@@ -31,7 +31,7 @@ pub(super) fn combined(exchanged: &Exchanged<'_>) -> Vec<u8> {
     line.push_str("] \"");
     put(&mut line, head.method.as_str(), Place::Quoted);
     line.push(' ');
-    put(&mut line, path(head), Place::Quoted);
+    put(&mut line, &path(head), Place::Quoted);
     let status = status.map_or(0, |status| status.as_u16());
     // Writing into memory does not fail.
     let _ = write!(line, " {}\" {status} ", protocol(head.version));

@@ -8,7 +8,7 @@ use http::{HeaderMap, Version, header};
 use crate::config::AccessField as Field;
 use crate::dispatch::Timeline;
 use crate::route::method_label;
-use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut, cut_bytes};
+use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut_bytes, path_of};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchRecord, RequestRecord, Sender};
 use crate::telemetry::trace::{RequestId, TraceContext};
@@ -131,14 +131,14 @@ pub(super) const SENDER: &[(Field, OfSender)] = &[
     (Field::Protocol, |of, line| line.text(protocol(of.head.version))),
     (Field::Host, |of, line| line.text(of.host)),
     (Field::Method, |of, line| line.text(method_label(&of.head.method))),
-    (Field::Path, |of, line| line.text(path(of.head))),
+    (Field::Path, |of, line| line.text(&path(of.head))),
     (Field::Agent, |of, line| line.optional_text(agent(&of.head.headers).as_deref())),
     (Field::Referer, |of, line| line.optional_text(referer(&of.head.headers).as_deref())),
 ];
 
-/// The path, which has no query.
-pub(super) fn path(head: &Head) -> &str {
-    cut(head.uri.path(), MAX_PATH)
+/// The path, which has neither a query nor a user.
+pub(super) fn path(head: &Head) -> Cow<'_, str> {
+    path_of(head.uri.path())
 }
 
 pub(super) fn agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {

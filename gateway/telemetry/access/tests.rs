@@ -84,7 +84,8 @@ fn failed_item() -> ItemRecord {
 /// What is written with these settings: a request with this status, and a batch that ended well or has a failed item.
 fn written(log: &str, status: u16, batch_fails: bool) -> String {
     let (settings, output) = (settings(log), Output::default());
-    let (writer, thread) = log_writer::start(output.clone(), Duration::ZERO, Arc::default()).unwrap();
+    let (writer, thread) =
+        log_writer::start(output.clone(), Duration::ZERO, Arc::default(), |_, _| {}).unwrap();
     let access = AccessLog::new(&settings.log, writer);
     let (request_id, head) = (RequestId::from_headers(&http::HeaderMap::new()), head("/a/b?secret=1"));
     let sender = Sender {

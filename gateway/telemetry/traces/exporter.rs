@@ -23,7 +23,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prometheus::IntCounterVec;
 use prost::Message;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::attributes::Attributes;
 use crate::clock::Deadline;
@@ -90,10 +90,17 @@ impl Traces {
         }
     }
 
-    /// Returns once everything that waits now was sent, or given up.
-    pub async fn flush(&self) {
+    /// How many spans were not sent yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.exporter.load().as_ref().map_or(0, |exporter| exporter.waiting())
+    }
+
+    /// Returns once everything that waits now was sent, or given up. The gateway ends, so that from now on nothing is tried again.
+    pub async fn send_the_last(&self) {
         let Some(exporter) = self.exporter.load_full() else { return };
         let (done, is_done) = oneshot::channel();
+        exporter.is_ending.send_replace(true);
         if exporter.queue.send(Queued::Flush(done)).is_ok() {
             // An error says that the task has ended.
             let _ = is_done.await;
@@ -119,12 +126,15 @@ struct Exporter {
     queue: UnboundedSender<Queued>,
     /// How many more spans may wait.
     room: Arc<Semaphore>,
+    /// Whether nothing is to be tried again.
+    is_ending: watch::Sender<bool>,
 }
 
 impl Exporter {
     fn start(tracing: &Tracing, counts: &IntCounterVec) -> Self {
         let (queue, queued) = unbounded_channel();
         let room = Arc::new(Semaphore::new(tracing.queue.size));
+        let (is_ending, ending) = watch::channel(false);
         let task = Task {
             client: client(tracing),
             tracing: tracing.clone(),
@@ -132,11 +142,16 @@ impl Exporter {
             waiting: Vec::new(),
             flushes: Vec::new(),
             room: Arc::clone(&room),
+            ending,
             counts: counts.clone(),
             throttle: LogThrottle::default(),
         };
         tokio::spawn(task.run());
-        Self { tracing: tracing.clone(), queue, room }
+        Self { tracing: tracing.clone(), queue, room, is_ending }
+    }
+
+    fn waiting(&self) -> usize {
+        self.tracing.queue.size.saturating_sub(self.room.available_permits())
     }
 
     /// Whether the spans wait to be sent now.
@@ -183,6 +198,8 @@ struct Task {
     waiting: Vec<Span>,
     flushes: Vec<oneshot::Sender<()>>,
     room: Arc<Semaphore>,
+    /// Whether nothing is to be tried again.
+    ending: watch::Receiver<bool>,
     counts: IntCounterVec,
     throttle: LogThrottle,
 }
@@ -289,15 +306,23 @@ impl Task {
     async fn try_until(&self, patience: Deadline, body: &Body) -> Result<Received, String> {
         let (client, server) = self.client.as_ref().map_err(Clone::clone)?;
         let mut pause = FIRST_PAUSE;
+        let mut ending = self.ending.clone();
         loop {
+            let is_last = *ending.borrow();
             let said = received(client.send(server, self.request(body)).await);
             let Received::Later { after, .. } = &said else { return Ok(said) };
             // Gateways that failed together must not come back together.
             let wait = after.unwrap_or_else(|| pause.mul_f64(rand::random_range(0.5..1.5)));
-            if wait >= patience.remaining() {
+            if is_last || wait >= patience.remaining() {
                 return Ok(said);
             }
-            tokio::time::sleep(wait).await;
+            // When the gateway ends, there is one more try, at once. An error says that this exporter has been replaced.
+            let ends = Deadline::after(wait).race(ending.wait_for(|is_ending| *is_ending)).await;
+            let is_replaced = matches!(ends, Some(Err(_)));
+            drop(ends);
+            if is_replaced {
+                tokio::time::sleep(wait).await;
+            }
             pause *= 2;
         }
     }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode as 
 
 use super::attributes::Attributes;
 use crate::route::{method_label, split_port};
-use crate::telemetry::item_record::{MAX_PATH, cut, cut_bytes};
+use crate::telemetry::item_record::{cut, cut_bytes, path_of};
 use crate::telemetry::record::Sender;
 
 /// Characters of a User-Agent.
@@ -67,7 +67,7 @@ impl Served<'_> {
             .text("http.request.method", method)
             .optional_text("http.request.method_original", other)
             .text("url.scheme", sender.scheme)
-            .text("url.path", cut(head.uri.path(), MAX_PATH))
+            .text("url.path", &path_of(head.uri.path()))
             .text("http.route", self.route)
             .text("server.address", host)
             .optional_number("server.port", port)

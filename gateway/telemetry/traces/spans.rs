@@ -13,7 +13,7 @@ use super::server::{Served, error_status, host_and_port};
 use crate::clock::{Calendar, Stopwatch};
 use crate::dispatch::{AttemptTimes, Attempts, SpanId, Timeline, UndoTimes};
 use crate::route::{Route, RouteAction, RouteIndex, UpstreamIndex, method_label};
-use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut};
+use crate::telemetry::item_record::{ItemRecord, path_of};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchEnd, BatchRecord, RequestRecord, Sender};
 use crate::telemetry::trace::{Place, random_span};
@@ -42,7 +42,7 @@ pub(in crate::telemetry) fn of_request(
         let called = Called {
             parent: tree.place.span,
             method: method_label(&sender.head.method),
-            path: Path::AtGateway(cut(sender.head.uri.path(), MAX_PATH), request.route),
+            path: Path::AtGateway(path_of(sender.head.uri.path()), request.route),
             upstream: request.upstream,
             reason: request.reason,
         };
@@ -106,18 +106,18 @@ struct Called<'call> {
 }
 
 /// The path of a call.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Path<'call> {
     /// As the gateway's client has it, and its route.
-    AtGateway(&'call str, Option<RouteIndex>),
+    AtGateway(Cow<'call, str>, Option<RouteIndex>),
     /// As the upstream has it.
-    AtUpstream(&'call str),
+    AtUpstream(Cow<'call, str>),
 }
 
 impl<'call> Path<'call> {
-    /// That of a target as the upstream has it, without its query.
+    /// That of a target as the upstream has it.
     fn of_target(target: &'call str) -> Self {
-        Self::AtUpstream(cut(target.split('?').next().unwrap_or_default(), MAX_PATH))
+        Self::AtUpstream(path_of(target))
     }
 }
 
@@ -186,7 +186,7 @@ impl<'tree> Tree<'tree> {
         };
         self.spans.push(span);
         if !report.coalesced {
-            let path = Path::AtGateway(&item.path, report.route);
+            let path = Path::AtGateway((&*item.path).into(), report.route);
             let (upstream, reason) = (report.upstream, report.reason);
             let called = Called { parent: id, method: report.method, path, upstream, reason };
             self.add_attempts(&called, &timeline.attempts);
@@ -289,12 +289,12 @@ impl<'tree> Tree<'tree> {
         let Some(target) = target else { return Attributes::default().text("server.address", host) };
         let port = port.unwrap_or_else(|| target.scheme.default_port());
         let scheme = if target.scheme.is_tls() { "https" } else { "http" };
-        let path = match called.path {
+        let path = match &called.path {
             Path::AtGateway(path, route) => {
                 let route = route.and_then(|index| self.names.0.routes.get(index));
                 route.and_then(|route| path_at_upstream(route, path))
             }
-            Path::AtUpstream(path) => Some(path.into()),
+            Path::AtUpstream(path) => Some(Cow::Borrowed(&**path)),
         };
         let url = path.map(|path| format!("{scheme}://{}{path}", target.authority()));
         Attributes::default()
