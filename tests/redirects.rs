@@ -137,6 +137,15 @@ fn a_listener_sends_its_clients_to_https() {
             assert_eq!((reply.status, reply.header("Location")), (308, Some(&*location)));
         }
         assert!(upstream.take_requests().is_empty());
+        for host in ["HTTP/1.0\r\n", "HTTP/1.0\r\nHost:\r\n", "HTTP/1.1\r\nHost:\r\nConnection: close\r\n"] {
+            let mut client = gateway.connect();
+            client.write(format!("GET /a {host}\r\n").as_bytes());
+            let reply = client.reply_to("GET");
+            let problem = reply.json();
+            assert_eq!(reply.status, 400, "{host:?}: {problem}");
+            assert!(problem["detail"].as_str().unwrap().contains("or use HTTPS"), "{host:?}: {problem}");
+        }
+        assert!(upstream.take_requests().is_empty());
         // The balancer in front of the gateway has spoken TLS with the client.
         assert_eq!(gateway.send(&get("gw", "/a").header("X-Forwarded-Proto", "https")).status, 200);
         assert_eq!(upstream.take_requests().len(), 1);

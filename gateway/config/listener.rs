@@ -30,7 +30,7 @@ pub(in crate::config) struct ListenDocument {
     pub(in crate::config) proxy_protocol: Option<At<ProxyProtocol>>,
 
     /// The port of HTTPS to which every request here is redirected (308), with the same host, path and query. Requests that
-    /// reached a trusted proxy over HTTPS are served.
+    /// reached a trusted proxy over HTTPS are served; other requests without a host get 400.
     #[schemars(range(min = 1), example = 443)]
     pub(in crate::config) redirect_to_https: Option<At<u16>>,
 }

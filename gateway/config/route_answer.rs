@@ -150,9 +150,22 @@ impl Resolver<'_> {
             let message = format!("{} has a variable in its query", to.shown());
             return self.refuse(to.span, message, "use variables in the path of the target only");
         }
-        if own.contains('#') || format!("/?{own}").parse::<http::Uri>().is_err() {
-            let message = format!("the query of {} has a character that must be encoded", to.shown());
+        if own.contains('#') {
+            let message = format!("{} has a `#`, and the request's query would follow it", to.shown());
+            return self.refuse(to.span, message, "remove the fragment, or encode the character as `%23`");
+        }
+        let is_refused = |query: &str| format!("/?{query}").parse::<http::Uri>().is_err();
+        if let Some(character) = own.chars().find(|character| is_refused(&character.to_string())) {
+            let message =
+                format!("the query of {} has {character:?} in it, which must be encoded", to.shown());
             return self.refuse(to.span, message, "encode it, for example a blank as `%20`");
+        }
+        if is_refused(own) {
+            return self.refuse(to.span, format!("the query of {} is too long", to.shown()), "shorten it");
+        }
+        if target.value.is_empty() {
+            let message = format!("{} is a query without a path", to.shown());
+            return self.refuse(to.span, message, "write the path before it, such as `/new/?x=1`");
         }
         Ok((target, query))
     }

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method};
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
 use crate::batch::{Bounded, Groups, ItemRejection};
+use crate::format::is_plain;
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
@@ -151,12 +152,16 @@ impl<'context> PlanContext<'context> {
         }
         *matched = Some(found.index);
         check_route(found.route, seeker.method, body)?;
-        if found.route.decompress_requests && seeker.headers.iter().any(|(name, _)| name == CONTENT_ENCODING)
-        {
+        if found.route.decompress_requests && body.is_some() && has_coding(seeker.headers) {
             return Err(ItemRejection::CodedBody);
         }
         Ok(found)
     }
+}
+
+/// Whether these fields of an item name a coding of its body; `identity` is none.
+fn has_coding(headers: &Fields) -> bool {
+    headers.iter().any(|(name, value)| name == CONTENT_ENCODING && !is_plain(value.as_bytes()))
 }
 
 /// Why an item has no route.

@@ -1,6 +1,6 @@
 //! Whether a redirect leads back to itself, found by following it as a client would. For `check`.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::authority::AbsoluteUrl;
 use super::canonical::CanonicalPath;
@@ -31,8 +31,8 @@ fn followed(
     // A segment as long as this is none of a route's path.
     let other = "x".repeat(longest + 1);
     let mut path = first.path.filled_with(&other);
-    let (method, shared) = (method_of(first), HeaderMap::new());
-    let mut passed = Vec::new();
+    let (mut method, shared) = (method_of(first), HeaderMap::new());
+    let mut passed: Vec<(RouteIndex, Method)> = Vec::new();
     loop {
         let facts = RequestFacts {
             authority: &host,
@@ -45,10 +45,13 @@ fn followed(
         if !route.methods.allows(&method) {
             return None;
         }
-        if passed.contains(&index) {
-            return (index == start).then_some(passed);
+        // The way to a circle is none of it: a POST can lead to one of GETs.
+        if let Some(begin) = passed.iter().position(|(other, with)| *other == index && *with == method) {
+            let circle: Vec<_> = passed.drain(begin..).map(|(index, _)| index).collect();
+            return circle.contains(&start).then_some(circle);
         }
-        passed.push(index);
+        passed.push((index, method.clone()));
+        method = method_after(redirect.status, method);
         path = redirect.path_for(&path);
         if let Some(url) = AbsoluteUrl::parse(&redirect.origin) {
             host = host_of(url.authority).into_owned();
@@ -59,6 +62,17 @@ fn followed(
             }
         }
     }
+}
+
+/// The method of the request that follows a redirect (RFC 9110 §15.4): after a 303 a client asks for what is there. After a 301 and
+/// a 302 browsers make a GET of a POST, and the standard allows it.
+fn method_after(status: StatusCode, method: Method) -> Method {
+    let is_fetched = match status {
+        StatusCode::SEE_OTHER => method != Method::HEAD,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => method == Method::POST,
+        _ => false,
+    };
+    if is_fetched { Method::GET } else { method }
 }
 
 fn port_of(authority: &str) -> Option<u16> {
@@ -85,26 +99,41 @@ fn method_of(route: &Route) -> Method {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::route::{PathPattern, Redirect, RedirectQuery};
-    use http::StatusCode;
+    use bytes::Bytes;
 
-    /// Routes that are written `[host]/path -> /target`.
+    use super::*;
+    use crate::route::{Conditions, PathPattern, Redirect, RedirectQuery, Respond};
+
+    /// Routes that are written `[METHOD ][host]/path -> /target[ status]`. Without a target they answer.
     fn table(routes: &[&str]) -> RouteTable {
         let route = |text: &&str| {
-            let (from, to) = text.split_once(" -> ").unwrap();
+            let (from, to) = text.split_once(" -> ").unwrap_or((text, ""));
+            let (method, from) = from.split_once(' ').unwrap_or(("", from));
+            let (to, status) = to.split_once(' ').unwrap_or((to, "307"));
             let (host, path) = from.split_at(from.find(['/', '=']).unwrap());
             let (origin, to) =
                 AbsoluteUrl::parse(to).map_or(("", to), |url| to.split_at(to.len() - url.rest.len()));
             // An exact path is written with `=` before it.
             let pattern = PathPattern::parse(path.trim_start_matches('=')).unwrap();
             let from = if path.starts_with('=') { pattern.exactly() } else { pattern };
-            let to = PathPattern::parse(to).unwrap();
-            let status = StatusCode::FOUND;
-            let query = RedirectQuery::Before("".into());
-            let redirect = Redirect { status, from: from.clone(), origin: origin.into(), to, query };
+            let action = if to.is_empty() {
+                let (body, content_type, headers) = (Bytes::new(), String::new(), Vec::new());
+                RouteAction::Respond(Respond { status: StatusCode::OK, body, content_type, headers })
+            } else {
+                let (to, status) = (PathPattern::parse(to).unwrap(), status.parse().unwrap());
+                let query = RedirectQuery::Before("".into());
+                RouteAction::Redirect(Redirect {
+                    status,
+                    from: from.clone(),
+                    origin: origin.into(),
+                    to,
+                    query,
+                })
+            };
+            let methods = (!method.is_empty()).then(|| MethodSet::Only(vec![method.parse().unwrap()]));
+            let conditions = Conditions { methods, ..Conditions::default() };
             let hosts = HostPattern::parse(host).into_iter().collect();
-            Route { hosts, ..Route::new(from, RouteAction::Redirect(redirect)) }
+            Route { hosts, conditions, ..Route::new(from, action) }
         };
         RouteTable::new(routes.iter().map(route).collect())
     }
@@ -131,6 +160,19 @@ mod tests {
             (&["example/ -> https://example:3000/"], None),
             (&["/a -> https://www.example/a", "*.example/ -> /a"], None),
             (&["/a/ -> /b/", "www.example/b/ -> /a/"], None),
+            (&["POST /m -> /m 303", "GET /m"], None),
+            (&["PUT /m -> /m 303", "GET /m"], None),
+            (&["POST /m -> /m 301", "GET /m"], None),
+            (&["POST /m -> /m 302", "GET /m"], None),
+            (&["POST /m -> /m 303"], None),
+            (&["/m -> /m 303"], Some(vec![0])),
+            (&["HEAD /m -> /m 303", "GET /m"], Some(vec![0])),
+            (&["PUT /m -> /m 302", "GET /m"], Some(vec![0])),
+            (&["POST /m -> /m 307", "GET /m"], Some(vec![0])),
+            (&["POST /m -> /m 308", "GET /m"], Some(vec![0])),
+            (&["GET /m -> /m", "POST /m -> /m 303"], Some(vec![0])),
+            (&["POST /m -> /m 303", "GET /m -> /m"], None),
+            (&["POST /a -> /b 303", "/b -> /a 307"], None),
         ] {
             let found = redirect_loop(&table(routes), RouteIndex(0), &[8443]);
             assert_eq!(

@@ -92,7 +92,8 @@ impl Front {
         let snapshot = Arc::clone(&context.snapshot);
         let settings = &snapshot.settings;
         validate::check(session, &settings.limits)?;
-        if let Some(reply) = https::redirected(session, context) {
+        let redirected = https::redirected(session, context);
+        if let Some(reply) = redirected.map_err(|rejection| Box::new(problem::of_request(&rejection)))? {
             return Ok(Handled::Reply(reply));
         }
         let target = Target::find(settings, session.req_header());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 
-use crate::format::{BodyDecoder, CodingError, Codings, DIGESTS, Pulled, codings_of};
+use crate::format::{BodyDecoder, Coding, CodingError, Codings, DIGESTS, Pulled, codings_of};
 use crate::memory::{CoderMemory, CoderPlace};
 use crate::problem::RequestRejection;
 use crate::telemetry::Metrics;
@@ -22,14 +22,14 @@ pub(crate) struct Decode {
 }
 
 impl Decode {
-    /// How the body of a request with these fields is decoded; `None` if it is in no coding.
+    /// How the body of a request with these fields is decoded; `None` if it is in no coding, and `identity` is none.
     ///
     /// # Errors
     /// The gateway does not know the coding.
     pub(crate) fn of(headers: &HeaderMap, limit: usize) -> Result<Option<Self>, RequestRejection> {
         let Some(written) = codings_of(headers) else { return Ok(None) };
         let codings = Codings::parse(&written).map_err(|_| RequestRejection::UnsupportedContentEncoding)?;
-        Ok(Some(Self { codings, limit }))
+        Ok((codings.outermost() != Coding::Identity).then_some(Self { codings, limit }))
     }
 
     /// Takes the memory that it needs.

@@ -86,7 +86,7 @@ impl Edits {
 /// A field or the url can't be written, which is a fault of ours.
 #[inline(never)] // tests/benches/instructions.py finds it by its name
 pub(super) fn head(request: &RequestHeader, job: Job<'_>, hop: &Hop<'_>) -> pingora::Result<Head> {
-    let removed = hop_by_hop_fields(&request.headers, kept(job.plan, hop.over));
+    let removed = hop_by_hop_fields(&request.headers, kept(request, job.plan, hop.over));
     let mut edits = Edits { removed, ..Edits::default() };
     set_framing(&mut edits, request, job.plan.framing, hop.over);
     set_fields(&mut edits, request, job, hop)?;
@@ -96,10 +96,24 @@ pub(super) fn head(request: &RequestHeader, job: Job<'_>, hop: &Hop<'_>) -> ping
     }
 }
 
-/// A `Trailer` goes on where the trailers do.
-fn kept(plan: &ProxyPlan, over: Over) -> Kept {
+/// A `Trailer` goes on where the trailers do, unless it announces one that is removed. Trailers need no announcement (RFC 9110
+/// §6.6.2).
+fn kept(request: &RequestHeader, plan: &ProxyPlan, over: Over) -> Kept {
     let has_room = over == Over::Http2 || plan.framing == Framing::Unknown;
-    if plan.passes_trailers && has_room { Kept::Trailer } else { Kept::Nothing }
+    if plan.passes_trailers && has_room && !(plan.decode.is_some() && announces_coded(request)) {
+        Kept::Trailer
+    } else {
+        Kept::Nothing
+    }
+}
+
+/// Whether `Trailer` names a field that is about the coded bytes.
+fn announces_coded(request: &RequestHeader) -> bool {
+    let values = request.headers.get_all(header::TRAILER).iter();
+    let mut names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names.any(|name| {
+        fields_of_coded().any(|coded| name.trim_ascii().eq_ignore_ascii_case(coded.as_str().as_bytes()))
+    })
 }
 
 /// The trailers as the service gets them; `None` if it gets none. What a client can't say in a request's head, it can't say
