@@ -63,4 +63,4 @@ pub(crate) use limiter::Limiter;
 pub(crate) use meter::{Batching, Meter};
 pub(crate) use passwords::Passwords;
 pub(crate) use question::Question;
-pub(crate) use route_access::check_routes;
+pub(crate) use route_access::{access, check_routes};

@@ -73,7 +73,7 @@ async fn run<'gateway>(
     let runner = Runner::new(&request, &snapshot)?;
     if request.preferences.explain {
         let mut plan = request.plan_to_explain(&snapshot.settings, entry, &mut record.phases)?;
-        check_routes(&mut plan.items, &snapshot.settings.policies, &request.caller.identity);
+        check_routes(&mut plan.items, &snapshot.settings, &request.caller);
         record.end = BatchEnd::Explained;
         return Ok(Handled::Reply(explained(runner, plan)));
     }
@@ -81,7 +81,7 @@ async fn run<'gateway>(
     record.independent = plan.independent_members();
     record.after = After::from_dependencies(&plan.dependencies);
     let mut meter = Meter::new(&snapshot.limiters, &request.caller, &session.req_header().headers);
-    check_routes(&mut plan.items, &snapshot.settings.policies, &request.caller.identity);
+    check_routes(&mut plan.items, &snapshot.settings, &request.caller);
     let admitted = meter.admit_items(&mut plan.items, Batching::Whole);
     context.limit_fields = meter.fields();
     admitted.map_err(BatchRefusal::NotAdmitted)?;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use http::request::Parts;
 
-use crate::admission::{Caller, ConnectionInfo, Meter, authenticate};
+use crate::admission::{Caller, ConnectionInfo, Meter, access, authenticate};
 use crate::batch::{AdmissionRefusal, ItemResult};
 use crate::clock::Stopwatch;
 use crate::config::{Access, BatchEndpoint};
@@ -166,14 +166,12 @@ impl Context {
         }
         let Some(auth) = &settings.auth else { return Ok(()) };
         let of_route = target.policy(settings).and_then(|policy| policy.auth.as_ref());
-        let wanted = of_route.or_else(|| target.entry_point()?.endpoint.auth.as_ref());
-        let is_open = |path| match wanted {
-            Some(wanted) => *wanted == Access::Everybody,
-            None => !auth.covers(path),
+        let said = of_route.or_else(|| target.entry_point()?.endpoint.auth.as_ref());
+        let wanted = match protection {
+            Protection::ByPath(path) => access(said, || auth.covers(path)),
+            Protection::Always | Protection::Open => said,
         };
-        if let Protection::ByPath(path) = protection
-            && is_open(path)
-        {
+        if matches!(protection, Protection::ByPath(_)) && wanted == Some(&Access::Everybody) {
             return Ok(());
         }
         let identity = authenticate(auth, wanted, &self.caller, request, self).await?;

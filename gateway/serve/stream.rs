@@ -282,7 +282,7 @@ impl<'stream> Stream<'stream> {
         let mut line = request.plan_line(item, &mut self.earlier, &snapshot.settings, entry);
         // A single item is admitted or rejected.
         let items = std::slice::from_mut(&mut line.item);
-        check_routes(items, &snapshot.settings.policies, &request.caller.identity);
+        check_routes(items, &snapshot.settings, &request.caller);
         let admitted = self.meter.admit_items(items, Batching::Streamed);
         admitted.map_err(BatchRefusal::NotAdmitted)?;
         self.dispatch.start(position, line, bytes);
