@@ -200,6 +200,25 @@ fn a_service_that_is_asked_says_who_a_client_is() {
 }
 
 #[test]
+fn a_cookie_that_lets_a_client_in_stays_here_in_however_many_fields_it_comes() {
+    let (upstream, login) = (Upstream::start(), Upstream::start());
+    login.on("/check", Answer::empty(204));
+    let config = Config::all_to("orders", upstream.url()).upstream("login", login.url());
+    let auth = "auth: { forward: { upstream: login, path: /check, headers: [Cookie] } }";
+    let gateway = config.raw(auth).start();
+    for cookies in [&["a=1"][..], &["a=1", "b=2"]] {
+        for request in [Request::get("/a"), Request::batch(&one_item())] {
+            let request = cookies.iter().fold(request, |request, cookie| request.header("Cookie", cookie));
+            assert!([200, 207].contains(&gateway.send(&request).status));
+            let received = upstream.take_requests();
+            assert_eq!((received.len(), received[0].header("Cookie")), (1, None), "{cookies:?}");
+        }
+        let all = cookies.join("; ");
+        assert_eq!(login.take_requests()[0].header("Cookie"), Some(&*all));
+    }
+}
+
+#[test]
 fn what_the_asked_service_refuses_is_refused() {
     let upstream = Upstream::start();
     let login = Upstream::answering(|asked| {

@@ -272,6 +272,11 @@ fn a_client_with_a_name_reaches_no_more_by_items_than_by_single_requests() {
         let right: Vec<_> = paths.iter().map(|(_, status)| *status).collect();
         for (path, status) in &paths {
             let single = gateway.send(&partner(Request::get(path))).status;
+            if !auth.contains("basic") && *path == "/a" {
+                let refused = gateway.send(&Request::get(path));
+                assert_eq!((refused.status, refused.header("WWW-Authenticate")), (401, None));
+                assert_eq!(refused.json()["detail"], "no way of `auth` gives access here (auth)");
+            }
             assert_eq!(u64::from(single), if *status == 403 { 401 } else { *status }, "{auth} {path}");
         }
         let items: Vec<_> = paths.iter().map(|(url, _)| json!({"method": "GET", "url": url})).collect();

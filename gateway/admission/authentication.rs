@@ -12,7 +12,7 @@ use crate::batch::AdmissionRefusal;
 use crate::config::{Access, Auth, AuthWay, JwkSource, Jwt, Ways};
 
 use super::caller::Caller;
-use super::challenges::{BEARER, Challenges};
+use super::challenges::Challenges;
 use super::forward::{AuthService, ask};
 use super::identity::Identity;
 use super::jwt::TokenProblem;
@@ -67,7 +67,7 @@ async fn by_ways(
     if let Some(jwt) = auth.jwt.as_ref().filter(|_| may_use(AuthWay::Jwt))
         && let Some(token) = credential(&head.headers, &header::AUTHORIZATION, "bearer").map_err(refuse)?
     {
-        return by_token(jwt, token, service).await;
+        return by_token(jwt, token, service, &challenges).await;
     }
     if let Some(basic) = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic))
         && let Some(encoded) = credential(&head.headers, &header::AUTHORIZATION, "basic").map_err(refuse)?
@@ -78,15 +78,21 @@ async fn by_ways(
     }
     match auth.forward.as_ref().filter(|_| may_use(AuthWay::Forward)) {
         Some(forward) => ask(forward, caller, head, service, &challenges).await,
+        None if challenges.all().is_empty() => Err(refuse("no way of `auth` gives access here")),
         None => Err(refuse("a credential is missing")),
     }
 }
 
 /// A client with a signed token.
-async fn by_token(jwt: &Jwt, token: &str, service: &impl AuthService) -> Result<Identity, AdmissionRefusal> {
+async fn by_token(
+    jwt: &Jwt,
+    token: &str,
+    service: &impl AuthService,
+    challenges: &Challenges,
+) -> Result<Identity, AdmissionRefusal> {
     let refuse = |problem: TokenProblem| AdmissionRefusal::Unauthenticated {
         problem: problem.text(),
-        challenge: format!("{BEARER}, error=\"invalid_token\""),
+        challenge: challenges.after_bad_token(),
     };
     let claims = match &jwt.jwks {
         JwkSource::File(keys) => jwt::claims(jwt, keys, token).map_err(refuse)?,

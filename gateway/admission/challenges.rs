@@ -34,8 +34,30 @@ impl Challenges {
         self.own.iter().map(String::as_str).chain(of_service).collect::<Vec<_>>().join(", ")
     }
 
+    /// All of them, where a token was not accepted (RFC 6750 §3.1).
+    pub(super) fn after_bad_token(&self) -> String {
+        let said = |own: &String| match own.as_str() {
+            BEARER => format!("{BEARER}, error=\"invalid_token\""),
+            other => other.to_owned(),
+        };
+        self.own.iter().map(said).collect::<Vec<_>>().join(", ")
+    }
+
     /// All of them, where the service says this.
     pub(super) fn with(&self, said: &str) -> String {
         [said].into_iter().chain(self.own.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_token_leaves_the_other_ways_open() {
+        let own = ["Basic realm=\"a\"", BEARER].map(str::to_owned).to_vec();
+        let challenges = Challenges { own, of_service: Some(BEARER) };
+        let expected = format!("Basic realm=\"a\", {BEARER}, error=\"invalid_token\"");
+        assert_eq!(challenges.after_bad_token(), expected);
     }
 }

@@ -25,7 +25,7 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
     reply.retryable = retry_after.is_some();
     reply.retry_after = retry_after;
     if let AdmissionRefusal::Unauthenticated { challenge, .. } = refusal {
-        reply.challenge = Some(challenge.clone());
+        reply.challenge = Some(challenge.clone()).filter(|challenge| !challenge.is_empty());
     }
     if let AdmissionRefusal::RateLimited { limit, .. } | AdmissionRefusal::OverBurst { limit, .. } = refusal {
         reply.limit = Some(Limit::Rate(Arc::clone(limit)));

@@ -66,6 +66,13 @@ impl Edits {
         self.removed.push(name);
     }
 
+    /// Writes a field of the client's anew, if it goes on at all.
+    fn rewrite(&mut self, name: HeaderName, value: HeaderValue) {
+        if !self.removed.contains(&name) {
+            self.set(name, value);
+        }
+    }
+
     fn set(&mut self, name: HeaderName, value: HeaderValue) {
         let written = field_names::canonical(&name);
         self.set_written(written, name, value);
@@ -177,10 +184,10 @@ fn set_fields(
     edits.removed.extend(of_the_gateway(fields, context));
     edits.removed.extend(claims_of_the_hop(fields));
     if let Some(cookie) = joined_cookies(fields) {
-        edits.set(header::COOKIE, cookie);
+        edits.rewrite(header::COOKIE, cookie);
     }
     if let Some(forwards) = max_forwards(&request.method, fields) {
-        edits.set(header::MAX_FORWARDS, forwards.saturating_sub(1).into());
+        edits.rewrite(header::MAX_FORWARDS, forwards.saturating_sub(1).into());
     }
     set_configured(edits, fields, job);
     for (name, value) in &plan.hop.fields {
