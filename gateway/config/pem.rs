@@ -20,6 +20,8 @@ pub(super) enum PemError {
     Missing,
     #[error("can't be read: permission denied")]
     Forbidden,
+    #[error("is a folder")]
+    Folder,
     #[error("can't be read")]
     Unreadable,
     #[error("is too large")]
@@ -36,11 +38,32 @@ pub(super) enum PemError {
     NoKey,
 }
 
+impl PemError {
+    /// What to do about it.
+    pub(super) const fn help(&self) -> &'static str {
+        match self {
+            Self::Missing => "paths are relative to the configuration file's folder",
+            Self::Forbidden => "let the gateway's user read the file, and enter its folder",
+            Self::Folder => "name a file in it",
+            Self::Unreadable
+            | Self::TooLarge
+            | Self::Empty
+            | Self::NotText
+            | Self::NoCertificate
+            | Self::BadCertificate
+            | Self::NoKey => "is it the right file? Paths are relative to the configuration file's folder",
+        }
+    }
+}
+
 /// A file's bytes, `limit` of them at most.
 pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, PemError> {
     let failure = |error: std::io::Error| {
-        let named =
-            [(ErrorKind::NotFound, PemError::Missing), (ErrorKind::PermissionDenied, PemError::Forbidden)];
+        let named = [
+            (ErrorKind::NotFound, PemError::Missing),
+            (ErrorKind::PermissionDenied, PemError::Forbidden),
+            (ErrorKind::IsADirectory, PemError::Folder),
+        ];
         let named = named.into_iter().find(|(kind, _)| *kind == error.kind());
         named.map_or(PemError::Unreadable, |(_, named)| named)
     };

@@ -212,7 +212,7 @@ impl Resolver<'_> {
             Ok(content) => Ok(content),
             Err(error) => {
                 let message = format!("the file {} {error}", file.shown());
-                self.refuse(file.span, message, "paths are relative to the configuration file's folder")
+                self.refuse(file.span, message, error.help())
             }
         }
     }

@@ -55,7 +55,7 @@ pub use write::write_problem;
 
 pub(crate) use coding::{
     Asked, BodyDecoder, Coding, Codings, Compression, DIGESTS, Encoder, Pulled, REQUEST_CODINGS, ReplyCoding,
-    gzip, is_plain, names_gzip,
+    gzip, names_gzip,
 };
 pub(crate) use media::TextTypes;
 pub(crate) use reason::phrase as reason_phrase;

@@ -9,7 +9,6 @@ use http::{HeaderMap, Method};
 use super::call::Call;
 use super::url::{ItemUrl, parse_item_url};
 use crate::batch::{Bounded, Groups, ItemRejection};
-use crate::format::is_plain;
 use crate::header::field::Fields;
 use crate::header::forwarded::{self, X_FORWARDED_PREFIX};
 use crate::route::{
@@ -161,7 +160,10 @@ impl<'context> PlanContext<'context> {
 
 /// Whether these fields of an item name a coding of its body; `identity` is none.
 fn has_coding(headers: &Fields) -> bool {
-    headers.iter().any(|(name, value)| name == CONTENT_ENCODING && !is_plain(value.as_bytes()))
+    let values =
+        headers.iter().filter(|(name, _)| name == CONTENT_ENCODING).map(|(_, value)| value.as_bytes());
+    let mut codings = values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Why an item has no route.

@@ -23,12 +23,6 @@ words! {
     }
 }
 
-/// Whether a value of Content-Encoding names no coding but `identity`.
-pub(crate) fn is_plain(content_encoding: &[u8]) -> bool {
-    let text = std::str::from_utf8(content_encoding).map_err(|_| CodingError::Unsupported);
-    text.and_then(Codings::parse).is_ok_and(|codings| codings.outermost() == Coding::Identity)
-}
-
 /// Why the content codings of a body can't be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodingError {

@@ -11,6 +11,6 @@ mod negotiate;
 pub(crate) use body::{BodyDecoder, Pulled};
 pub use decode::{codings_of, decode_batch, decode_reply};
 pub use decoded::CodingError;
-pub(crate) use decoded::{Coding, Codings, REQUEST_CODINGS, is_plain};
+pub(crate) use decoded::{Coding, Codings, REQUEST_CODINGS};
 pub(crate) use encode::{Encoder, ReplyCoding, gzip};
 pub(crate) use negotiate::{Asked, Compression, DIGESTS, names_gzip};
