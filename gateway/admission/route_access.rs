@@ -8,10 +8,7 @@ use crate::plan::{PlannedItem, Step, parse_item_url};
 
 /// Who has access, where a route or an endpoint says this. `is_covered`: whether `auth` covers the path, which counts where nothing
 /// is said. `None`: the clients of `auth` itself, but none of those with a name (`auth.named`).
-pub(crate) fn access<'said>(
-    said: Option<&'said Access>,
-    is_covered: impl FnOnce() -> bool,
-) -> Option<&'said Access> {
+pub(crate) fn access(said: Option<&Access>, is_covered: impl FnOnce() -> bool) -> Option<&Access> {
     said.or_else(|| (!is_covered()).then_some(&Access::Everybody))
 }
 

@@ -40,7 +40,7 @@ pub(super) enum PemError {
 
 impl PemError {
     /// What to do about it.
-    pub(super) const fn help(&self) -> &'static str {
+    pub(super) const fn help(self) -> &'static str {
         match self {
             Self::Missing => "paths are relative to the configuration file's folder",
             Self::Forbidden => "let the gateway's user read the file, and enter its folder",

@@ -165,7 +165,7 @@ impl<Output: Write> LineOutput<Output> {
         written.map_err(|error| {
             let taken = lines.get(..lines.len() - rest.len()).unwrap_or_default();
             self.is_within_line |= taken.last().is_some_and(|byte| *byte != b'\n');
-            let lines = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let lines = memchr::memchr_iter(b'\n', rest).count() as u64;
             Lost { lines, error }
         })
     }
