@@ -71,45 +71,4 @@ macro_rules! delegate_facts_to {
     };
 }
 
-/// Implements `AsyncWrite`, by writing to the inner connection.
-macro_rules! delegate_writes_to_stream {
-    ($connection:ty) => {
-        impl tokio::io::AsyncWrite for $connection {
-            fn poll_write(
-                self: std::pin::Pin<&mut Self>,
-                context: &mut std::task::Context<'_>,
-                bytes: &[u8],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                std::pin::Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
-            }
-
-            fn poll_write_vectored(
-                self: std::pin::Pin<&mut Self>,
-                context: &mut std::task::Context<'_>,
-                pieces: &[std::io::IoSlice<'_>],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                std::pin::Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, pieces)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                self.stream.is_write_vectored()
-            }
-
-            fn poll_flush(
-                self: std::pin::Pin<&mut Self>,
-                context: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::pin::Pin::new(&mut self.get_mut().stream).poll_flush(context)
-            }
-
-            fn poll_shutdown(
-                self: std::pin::Pin<&mut Self>,
-                context: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::pin::Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-            }
-        }
-    };
-}
-
-pub(crate) use {delegate_facts_to, delegate_to_stream, delegate_writes_to_stream};
+pub(crate) use {delegate_facts_to, delegate_to_stream};

@@ -1,7 +1,7 @@
 //! A connection with TLS to a target, in the shape in which pingora's sessions and pools take connections.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +13,10 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::transport::delegate::delegate_writes_to_stream;
 use crate::upstream::error;
 
 /// What is done with the error if the target refuses the handshake after all.
@@ -31,6 +30,8 @@ pub(super) struct Encrypted {
     /// `None` once the target has sent something: only then has it accepted the handshake. With TLS 1.3 ours is over before the
     /// target has looked at our certificate (RFC 8446 §4.4.2.4, §6.2).
     on_refusal: Option<OnRefusal>,
+    /// Why the last write failed, while it is not known yet whether the target has refused the handshake before.
+    failed_write: Option<io::Error>,
 }
 
 impl fmt::Debug for Encrypted {
@@ -48,12 +49,46 @@ impl Encrypted {
             .negotiated_cipher_suite()
             .map_or_else(String::new, |suite| format!("{:?}", suite.suite()));
         let digest = Arc::new(SslDigest::new(cipher, version, None, None, Vec::new()));
-        Self { stream, is_http2, digest, on_refusal: Some(on_refusal) }
+        Self { stream, is_http2, digest, on_refusal: Some(on_refusal), failed_write: None }
     }
 
     /// Whether the target chose HTTP/2.
     pub(super) const fn is_http2(&self) -> bool {
         self.is_http2
+    }
+
+    /// Writes. A target that refuses the handshake says why and closes the connection, so that a write may fail before this was
+    /// read. Then the error is the refusal.
+    fn write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TlsStream<TcpStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let failed = match self.failed_write.take() {
+            Some(failed) => failed,
+            None => match ready!(write(Pin::new(&mut self.stream), context)) {
+                Err(failed) if self.on_refusal.is_some() => failed,
+                written => return Poll::Ready(written),
+            },
+        };
+        // What else has come is left for the reader.
+        match Pin::new(&mut self.stream).poll_fill_buf(context) {
+            Poll::Ready(Err(refusal)) if error::is_tls_alert(&refusal) => {
+                self.refused(&refusal);
+                Poll::Ready(Err(refusal))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(failed)),
+            Poll::Pending => {
+                self.failed_write = Some(failed);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn refused(&mut self, refusal: &io::Error) {
+        if let Some(on_refusal) = self.on_refusal.take() {
+            on_refusal(refusal);
+        }
     }
 }
 
@@ -63,23 +98,43 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, on_refusal, .. } = self.get_mut();
+        let this = self.get_mut();
         let before = buffer.filled().len();
-        let read = ready!(Pin::new(stream).poll_read(context, buffer));
+        let read = ready!(Pin::new(&mut this.stream).poll_read(context, buffer));
         match &read {
-            Ok(()) if buffer.filled().len() > before => *on_refusal = None,
-            Err(error) if error::is_tls_alert(error) => {
-                if let Some(on_refusal) = on_refusal.take() {
-                    on_refusal(error);
-                }
-            }
+            Ok(()) if buffer.filled().len() > before => this.on_refusal = None,
+            Err(error) if error::is_tls_alert(error) => this.refused(error),
             Ok(()) | Err(_) => {}
         }
         Poll::Ready(read)
     }
 }
 
-delegate_writes_to_stream!(Encrypted);
+impl AsyncWrite for Encrypted {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().write(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().write(context, |stream, context| stream.poll_write_vectored(context, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().write(context, |stream, context| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
 
 #[async_trait]
 impl Shutdown for Encrypted {

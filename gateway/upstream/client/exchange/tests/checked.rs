@@ -1,17 +1,17 @@
 //! The other reader that ours are held against: a connection whose replies pass a checker before pingora reads them. pingora's
 //! parser accepts an empty chunk size as the end of a body, and two lengths as one; here such a reply ends as malformed.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::Method;
 use parking_lot::{Mutex, MutexGuard};
 use pingora::protocols::Stream;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http1::{ReplyChecker, Stop};
-use crate::transport::delegate::{delegate_to_stream, delegate_writes_to_stream};
+use crate::transport::delegate::delegate_to_stream;
 
 /// A connection to an upstream.
 #[derive(Debug)]
@@ -72,5 +72,30 @@ impl AsyncRead for CheckedStream {
     }
 }
 
-delegate_writes_to_stream!(CheckedStream);
+impl AsyncWrite for CheckedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
 delegate_to_stream!(CheckedStream);
