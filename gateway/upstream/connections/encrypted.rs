@@ -128,7 +128,7 @@ impl AsyncWrite for Encrypted {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().write(context, |stream, context| stream.poll_flush(context))
+        self.get_mut().write(context, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
