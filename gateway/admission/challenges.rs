@@ -4,14 +4,14 @@
 use crate::config::{AuthWay, Ways};
 
 /// RFC 6750 §3.
-pub(super) const BEARER: &str = "Bearer realm=\"batchgate\"";
+const BEARER: &str = "Bearer realm=\"batchgate\"";
 
 /// The challenges of the ways that give access.
 pub(super) struct Challenges {
     /// Those of the ways that the gateway judges by itself.
     own: Vec<String>,
-    /// What is said for a service that is asked, if it says nothing itself.
-    of_service: Option<&'static str>,
+    /// A service is asked, too, which may say something itself.
+    asks_service: bool,
 }
 
 impl Challenges {
@@ -23,14 +23,15 @@ impl Challenges {
         let basic = auth.basic.as_ref().filter(|_| may_use(AuthWay::Basic));
         let basic = basic.map(|basic| format!("Basic realm=\"{}\", charset=\"UTF-8\"", basic.realm));
         let bearer = may_use(AuthWay::Jwt).then(|| BEARER.to_owned());
-        let of_service = may_use(AuthWay::Forward).then_some(BEARER);
-        Self { own: key.into_iter().chain(basic).chain(bearer).collect(), of_service }
+        let own = key.into_iter().chain(basic).chain(bearer).collect();
+        Self { own, asks_service: may_use(AuthWay::Forward) }
     }
 
     /// All of them.
     pub(super) fn all(&self) -> String {
         // A token of the issuer and one of the service are asked for alike.
-        let of_service = self.of_service.filter(|said| !self.own.iter().any(|own| own == said));
+        let needs_bearer = self.asks_service && self.own.iter().all(|own| own != BEARER);
+        let of_service = needs_bearer.then_some(BEARER);
         self.own.iter().map(String::as_str).chain(of_service).collect::<Vec<_>>().join(", ")
     }
 
@@ -56,7 +57,7 @@ mod tests {
     #[test]
     fn a_bad_token_leaves_the_other_ways_open() {
         let own = ["Basic realm=\"a\"", BEARER].map(str::to_owned).to_vec();
-        let challenges = Challenges { own, of_service: Some(BEARER) };
+        let challenges = Challenges { own, asks_service: true };
         let expected = format!("Basic realm=\"a\", {BEARER}, error=\"invalid_token\"");
         assert_eq!(challenges.after_bad_token(), expected);
     }
