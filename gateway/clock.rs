@@ -52,7 +52,7 @@ impl Deadline {
 }
 
 /// Measures how long something took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Stopwatch(Instant);
 
 impl Default for Stopwatch {

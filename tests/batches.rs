@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Config, Gateway, Request, Upstream};
+use crate::harness::upstream::{Refusing, Unreachable};
+use crate::harness::{Answer, Config, Gateway, Request, Setup, Upstream};
 
 /// The batches that the gateway has kept, once there are this many.
 fn kept(gateway: &Gateway, count: usize) -> Vec<Value> {
@@ -54,6 +55,61 @@ fn a_batch_says_when_what_happened_and_keeps_no_secret() {
         (&json!("rejected"), &json!(null), &json!(0))
     );
     assert!(!batch.to_string().contains("s3cret"), "{batch}");
+}
+
+/// What `/batches` says of the targets that an item could not be connected to: target and reason.
+fn not_connected(item: &Value) -> Vec<(String, String)> {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let failed = item["not_connected"].as_array().unwrap();
+    failed.iter().map(|failed| (word(&failed["target"]), word(&failed["reason"]))).collect()
+}
+
+#[test]
+fn a_target_that_could_not_be_connected_to_is_named_with_its_time() {
+    let (down, well) = (Refusing::start(), Upstream::start());
+    let refused = || (down.address().to_string(), "connection_refused".to_owned());
+    let gateway = Setup::routing_to(&[down.url(), well.url()]).start();
+    gateway.batch(&json!({"requests": vec![json!({"method": "GET", "url": "/a"}); 2]}));
+    let batch = kept(&gateway, 1).remove(0);
+    let items = batch["items"].as_array().unwrap();
+    let passed_over: Vec<_> = items.iter().filter(|item| !not_connected(item).is_empty()).collect();
+    assert!(!passed_over.is_empty(), "{batch}");
+    for item in passed_over {
+        assert_eq!(not_connected(item), [refused()]);
+        assert_eq!(item["target"], json!(well.url().trim_start_matches("http://")), "{item}");
+        assert!(item["connect_ms"].as_f64().is_some_and(|time| time > 0.0), "{item}");
+        let failed = &item["not_connected"][0];
+        assert!(failed["end_ms"].as_f64() <= item["calls"][0]["sent_ms"].as_f64(), "{item}");
+    }
+}
+
+#[test]
+fn an_item_that_found_no_target_says_which_ones_it_tried() {
+    let (down, away) = (Refusing::start(), Unreachable::start());
+    for (url, address, limits, reason) in [
+        (down.url(), down.address(), "retry: { attempts: 1 }", "connection_refused"),
+        (
+            away.url(),
+            away.address(),
+            "retry: { attempts: 1 }, timeout: { connect: 50ms }",
+            "connection_timeout",
+        ),
+        (away.url(), away.address(), "timeout: { item: 50ms }", "given_up"),
+    ] {
+        let gateway = Setup::tuned(&url, limits, "").start();
+        gateway.batch(&json!({"requests": [json!({"id": "lost", "method": "GET", "url": "/a"})]}));
+        let address = address.to_string();
+        let item = kept(&gateway, 1).remove(0)["items"][0].clone();
+        assert_eq!(not_connected(&item), [(address.clone(), reason.to_owned())], "{item}");
+        assert_eq!((&item["target"], &item["attempts"]), (&json!(address), &json!(0)), "{item}");
+        let line = gateway.log_line(&[("kind", "item"), ("id", "lost"), ("target", &address)]);
+        let named = line["not_connected"].as_str().unwrap();
+        assert!(named.starts_with(&format!("{address} {reason} ")) && named.ends_with("ms"), "{line}");
+        assert!(line["connect_ms"].as_f64().is_some_and(|time| time > 0.0), "{line}");
+        gateway.send(&Request::get("/b"));
+        let line = gateway.log_line(&[("kind", "request"), ("path", "/b"), ("target", &address)]);
+        assert!(line["not_connected"].as_str().is_some_and(|named| named.starts_with(&address)), "{line}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use crate::harness::upstream::Recorded;
+use crate::harness::upstream::{Recorded, Refusing};
 use crate::harness::wait::until_true;
 use crate::harness::{Answer, Config, Gate, Gateway, Request, Upstream};
 use receiver::{Receiver, hex, of_kind, only, told, value, values};
@@ -150,6 +150,24 @@ fn streams_and_requests_that_fail_have_spans() {
             ("connection_lost".to_owned(), true)
         );
     }
+}
+
+#[test]
+fn a_target_that_refuses_the_connection_has_a_span() {
+    let (receiver, down) = (Receiver::start(), Refusing::start());
+    let config = Config::new().upstream("shop", down.url()).with("retry: { attempts: 1 }").route("/", "shop");
+    let gateway = receiver.setup(&config.batch("/batch"), "").start();
+    gateway.batch(&batch(&["/a"]));
+    let spans = receiver.wait_for(3);
+    let calls = of_kind(&spans, SpanKind::Client);
+    let items = of_kind(&spans, SpanKind::Internal);
+    assert_eq!((calls.len(), &calls[0].parent_span_id), (1, &items[0].span_id));
+    let port = down.address().port().to_string();
+    assert_eq!(
+        values(&calls[0], ["http.request.method", "server.address", "server.port", "error.type"]),
+        ["GET", "127.0.0.1", &port, "connection_refused"]
+    );
+    assert!(is_error(&calls[0]));
 }
 
 #[test]

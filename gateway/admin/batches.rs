@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::Stopwatch;
-use crate::dispatch::AttemptTimes;
-use crate::telemetry::{BatchEnd, ItemRecord, RecentBatch, RecentBatches};
+use crate::dispatch::{AttemptTimes, FailedConnect, Timeline};
+use crate::telemetry::{BatchEnd, ItemRecord, RecentBatch, RecentBatches, connect_reason};
 
 /// The batches that are kept, the newest first, one a line.
 pub(super) fn list(recent: &RecentBatches) -> String {
@@ -56,6 +56,7 @@ fn item_of(batch: &RecentBatch, record: &ItemRecord) -> Value {
         "total_ms": timeline.total().map(milliseconds),
         "attempts": timeline.attempts.count(),
         "calls": timeline.attempts.iter().map(|call| call_of(batch.began, call)).collect::<Vec<_>>(),
+        "not_connected": not_connected(batch.began, timeline),
         "span_id": span.map(|span| span.to_string()),
         "after": after.map(|after| &after.items),
     })
@@ -72,6 +73,20 @@ fn call_of(began: Stopwatch, attempt: &AttemptTimes) -> Value {
         "first_byte_ms": attempt.first_byte.map(since),
         "end_ms": since(attempt.end),
     })
+}
+
+/// The targets that could not be connected to.
+fn not_connected(began: Stopwatch, timeline: &Timeline) -> Vec<Value> {
+    let since = |mark: Stopwatch| milliseconds(mark.since(began));
+    let shown = |failed: &FailedConnect| {
+        json!({
+            "target": &*failed.target,
+            "reason": connect_reason(failed),
+            "start_ms": since(failed.began),
+            "end_ms": since(failed.end),
+        })
+    };
+    timeline.attempts.failed_connects.iter().map(shown).collect()
 }
 
 /// With three decimals, as in the log.

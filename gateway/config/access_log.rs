@@ -98,7 +98,7 @@ words! {
         Route = "route",
         /// The upstream's name.
         Upstream = "upstream",
-        /// The target of the last attempt, as it is configured.
+        /// The target of the last attempt, as it is configured; without one, the last that could not be connected to.
         Target = "target",
         /// How the batch or the item ended, as in metrics.
         Outcome = "outcome",
@@ -130,13 +130,16 @@ words! {
         Omitted = "omitted",
         /// How often it was sent.
         Attempts = "attempts",
+        /// The targets that could not be connected to, each with the reason and the milliseconds that it took; at most 8.
+        NotConnected = "not_connected",
         /// Bytes of the request's body.
         BytesIn = "bytes_in",
         /// Bytes of the reply's body.
         BytesOut = "bytes_out",
         /// Milliseconds until it had its turn.
         QueuedMs = "queued_ms",
-        /// Milliseconds until a connection for the last attempt was open, if one had to be opened.
+        /// Milliseconds until a connection for the last attempt was open, if one had to be opened; without an attempt, until
+        /// none could be opened.
         ConnectMs = "connect_ms",
         /// Milliseconds from the first byte of the last attempt to the head of its reply.
         FirstByteMs = "first_byte_ms",

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 
+use super::connecting::ConnectNotes;
 use super::timeline::{AttemptTimes, Attempts, SpanId, Timeline};
 
 /// Whether a byte of a call may have reached an upstream.
@@ -28,6 +29,7 @@ pub struct Progress {
     sent: AtomicBool,
     /// All of a batch runs in one task, so nothing ever waits for this lock.
     attempts: Mutex<Marks>,
+    connects: ConnectNotes,
     end: OnceLock<Stopwatch>,
 }
 
@@ -48,6 +50,7 @@ impl Progress {
             permit: OnceLock::new(),
             sent: AtomicBool::new(false),
             attempts: Mutex::new(Marks { span: None, first_byte: None, ended: Attempts::none() }),
+            connects: ConnectNotes::new(),
             end: OnceLock::new(),
         }
     }
@@ -66,6 +69,12 @@ impl Progress {
     /// What was sent since `before` was not processed, as the upstream itself said. It counts as not sent.
     pub fn take_back(&self, before: Sent) {
         self.sent.store(before == Sent::Maybe, Ordering::Relaxed);
+    }
+
+    /// Where the channel notes the targets that it could not connect to.
+    #[must_use]
+    pub const fn connects(&self) -> &ConnectNotes {
+        &self.connects
     }
 
     /// The attempt that begins has this span.
@@ -119,7 +128,8 @@ impl Progress {
     #[must_use]
     pub fn take_timeline(&self) -> Timeline {
         self.mark_ended();
-        let attempts = std::mem::replace(&mut self.attempts.lock().ended, Attempts::none());
+        let mut attempts = std::mem::replace(&mut self.attempts.lock().ended, Attempts::none());
+        attempts.failed_connects = self.connects.take();
         Timeline {
             queued: self.queued,
             permit: self.permit.get().copied(),

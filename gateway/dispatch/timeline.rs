@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Stopwatch;
 use crate::route::UpstreamIndex;
 
+use super::connecting::FailedConnects;
+
 /// The times of one item.
 #[derive(Clone, Debug)]
 pub struct Timeline {
@@ -82,18 +84,26 @@ impl Timeline {
         Some(self.end?.since(self.queued))
     }
 
-    /// How long it took to have a connection for the last attempt, targets that refused included. `None`: the attempt went
-    /// over a connection that was open already.
+    /// How long it took to have a connection for the last attempt, targets that refused included; without an attempt, how
+    /// long none was to be had. `None`: the attempt went over a connection that was open already.
     #[must_use]
     pub fn connect_time(&self) -> Option<Duration> {
+        let failed = self.attempts.failed_connects.last();
+        let Some(last) = self.attempts.last() else {
+            return Some(failed?.end.since(self.permit?));
+        };
         let before = self.attempts.before_last().map(|attempt| attempt.end).or(self.permit)?;
-        Some(self.attempts.last()?.connected?.since(before))
+        let has_failed_since = || failed.is_some_and(|failed| failed.end > before && failed.end <= last.sent);
+        let connected = last.connected.or_else(|| has_failed_since().then_some(last.sent))?;
+        Some(connected.since(before))
     }
 
-    /// The name of the target of the last attempt; nothing if there was none.
+    /// The name of the target of the last attempt; without one, of the last target that could not be connected to. Nothing
+    /// if no target was chosen.
     #[must_use]
     pub fn target(&self) -> &str {
-        self.attempts.last().map_or("", |attempt| &attempt.target)
+        let failed = || self.attempts.failed_connects.last().map(|failed| &*failed.target);
+        self.attempts.last().map(|attempt| &*attempt.target).or_else(failed).unwrap_or_default()
     }
 
     /// From the first byte of the last attempt to the head of its reply; `None` where none came.
@@ -138,13 +148,15 @@ pub struct AttemptTimes {
 pub struct Attempts {
     first: Option<AttemptTimes>,
     more: Vec<AttemptTimes>,
+    /// Where nothing could be sent, before, between or after the attempts.
+    pub failed_connects: FailedConnects,
 }
 
 impl Attempts {
     /// No attempt yet.
     #[must_use]
     pub const fn none() -> Self {
-        Self { first: None, more: Vec::new() }
+        Self { first: None, more: Vec::new(), failed_connects: FailedConnects::none() }
     }
 
     /// Adds an attempt that has ended.
@@ -154,6 +166,12 @@ impl Attempts {
         } else {
             self.more.push(attempt);
         }
+    }
+
+    /// Adds what a later call of the same kind has brought.
+    pub(super) fn append(&mut self, later: Self) {
+        later.first.into_iter().chain(later.more).for_each(|attempt| self.push(attempt));
+        self.failed_connects.append(later.failed_connects);
     }
 
     /// The attempts, the first one first.

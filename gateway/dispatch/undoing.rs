@@ -194,8 +194,7 @@ struct Noted<'undo> {
 impl Drop for Noted<'_> {
     fn drop(&mut self) {
         let ended = self.progress.take_timeline().attempts;
-        let mut attempts = self.attempts.lock();
-        ended.iter().for_each(|attempt| attempts.push(attempt.clone()));
+        self.attempts.lock().append(ended);
     }
 }
 

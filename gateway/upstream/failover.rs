@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::address::TargetAddress;
 use crate::clock::Deadline;
-use crate::dispatch::CallFailure;
+use crate::dispatch::{CallFailure, ConnectNotes};
 
 use super::connections::race;
 use super::error;
@@ -53,14 +53,15 @@ impl<'call> Failover<'call> {
         Some(lease)
     }
 
-    /// Returns a connection to a target: an `idle` one, or one that `open` has opened. No further target is tried once the
-    /// deadline has passed.
+    /// Returns a connection to a target: an `idle` one, or one that `open` has opened. Targets where none could be opened are
+    /// noted. No further target is tried once the deadline has passed.
     ///
     /// # Errors
     /// No target could be connected to, or none takes calls.
     pub(crate) async fn connect<T, I, O>(
         &mut self,
         until: Deadline,
+        notes: &ConnectNotes,
         idle: impl Fn(Arc<Peer>) -> I,
         open: impl Fn(Arc<Peer>) -> O,
     ) -> Result<(Lease, T), CallFailure>
@@ -80,7 +81,7 @@ impl<'call> Failover<'call> {
                 return Ok((lease, connection));
             }
             // Boxed, so that calls that need no new connection are no larger for it.
-            if let Some((lease, connection)) = Box::pin(self.race(lease, &open)).await {
+            if let Some((lease, connection)) = Box::pin(self.race(lease, notes, &open)).await {
                 self.current = Some(lease.peer().address.clone());
                 return Ok((lease, connection));
             }
@@ -91,12 +92,17 @@ impl<'call> Failover<'call> {
     }
 
     /// Opens a connection to the address of a lease, or to another of its name.
-    async fn race<T, O>(&mut self, lease: Lease, open: impl Fn(Arc<Peer>) -> O) -> Option<(Lease, T)>
+    async fn race<T, O>(
+        &mut self,
+        lease: Lease,
+        notes: &ConnectNotes,
+        open: impl Fn(Arc<Peer>) -> O,
+    ) -> Option<(Lease, T)>
     where
         O: Future<Output = pingora::Result<T>>,
     {
         let targets = &self.upstream.targets;
-        let raced = race(targets, lease, &self.tried, open).await;
+        let raced = race(targets, lease, &self.tried, notes, open).await;
         for (mut lease, error) in raced.failed {
             let failure = error::of_connect(&error);
             self.upstream.not_connected(lease.peer(), failure, &error);

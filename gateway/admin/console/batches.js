@@ -66,6 +66,7 @@ function pieces(item) {
     if (call.first_byte_ms !== null) found.push(['receive', call.first_byte_ms, call.end_ms]);
     from = call.end_ms;
   }
+  for (const failed of item.not_connected) found.push(['connect', failed.start_ms, failed.end_ms]);
   return found.filter(([, from, to]) => to > from);
 }
 
@@ -114,6 +115,7 @@ function Detail({ item, batch, config }) {
     ['Item', `${item.id}: ${item.method} ${item.path}`], ['Status', `${item.status} (${item.outcome})`],
     ['Reason', item.reason], ['Limit', item.limit], ['Route', item.route], ['Target', [item.upstream, item.target].filter(Boolean).join(' ')],
     ['Attempts', item.calls.map((call) => `${call.target}: ${call.status ?? 'no reply'}`).join(', ')],
+    ['Not connected', item.not_connected.map((failed) => `${failed.target}: ${failed.reason} after ${number(failed.end_ms - failed.start_ms)} ms`).join(', ')],
     ['Queued', item.queued_ms], ['Connecting', item.connect_ms], ['First byte', item.first_byte_ms], ['In total', item.total_ms],
     ['After', (item.after ?? []).join(', ')], ['Span', item.span_id], ['Request id', batch.id],
   ].filter(([, value]) => value !== '' && value !== null && value !== undefined);

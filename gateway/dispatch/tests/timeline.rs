@@ -89,3 +89,35 @@ async fn the_parts_of_an_items_time_are_those_of_its_last_attempt() {
     assert_eq!(timeline.queue_time(), milliseconds(5));
     assert_eq!((timeline.elapsed(), timeline.total()), (milliseconds(38), milliseconds(43)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn time_lost_at_targets_that_refuse_is_time_of_connecting() {
+    let ticks = async |milliseconds| {
+        tokio::time::advance(Duration::from_millis(milliseconds)).await;
+        Stopwatch::start()
+    };
+    let (permit, notes) = (Stopwatch::start(), ConnectNotes::new());
+    let mut timeline = Timeline { permit: Some(permit), ..Timeline::not_started(permit) };
+    let milliseconds = |number| Some(Duration::from_millis(number));
+    assert_eq!((timeline.connect_time(), timeline.target()), (None, ""));
+    let began = ticks(5).await;
+    ticks(30).await;
+    notes.add(&"dead".into(), began, Some(CallFailure::ConnectionRefused));
+    timeline.attempts.failed_connects = notes.take();
+    assert_eq!((timeline.connect_time(), timeline.target()), (milliseconds(35), "dead"));
+    let (sent, end) = (ticks(1).await, ticks(2).await);
+    timeline.attempts.push(attempt("idle", sent, end));
+    assert_eq!((timeline.connect_time(), timeline.target()), (milliseconds(36), "idle"));
+    let (sent, end) = (ticks(7).await, ticks(1).await);
+    timeline.attempts.push(attempt("again", sent, end));
+    assert_eq!((timeline.connect_time(), timeline.target()), (None, "again"), "that was before");
+}
+
+#[test]
+fn few_failed_connects_are_kept_and_the_rest_is_counted() {
+    let (notes, now) = (ConnectNotes::new(), Stopwatch::start());
+    (0..20).for_each(|number| notes.add(&format!("t{number}").into(), now, None));
+    let failed = notes.take();
+    assert_eq!((failed.iter().count(), failed.omitted()), (8, 12));
+    assert!(notes.take().last().is_none(), "they are handed out once");
+}

@@ -34,6 +34,7 @@ impl Exchange<'_> {
             Ok(replied) => self.relay(*replied).await,
             Err(ended) => ended,
         };
+        self.timeline.attempts.failed_connects = self.connects.take();
         self.timeline.end_now();
         if let Some(decoding) = &self.upload.decoding {
             decoding.count(&self.job.gateway.metrics);
@@ -119,11 +120,11 @@ impl Exchange<'_> {
     async fn connect(&mut self) -> Result<(Lease, Connection), CallFailure> {
         let (upstream, needs) = (self.job.upstream, self.job.plan.needs());
         let until = self.ends.earlier(Deadline::after(self.job.plan.timeout.item));
-        let Self { session, failover, .. } = self;
+        let Self { session, failover, connects, .. } = self;
         let method = &session.req_header().method;
         let idle = |peer: Arc<Peer>| async move { Connection::idle(upstream, &peer, needs, method).await };
         let open = |peer: Arc<Peer>| async move { Connection::open(upstream, &peer, needs).await };
-        failover.connect(until, idle, open).await
+        failover.connect(until, connects, idle, open).await
     }
 
     async fn begin(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pingora::http::ResponseHeader;
 
 use crate::clock::{Deadline, Stopwatch};
-use crate::dispatch::{CallFailure, Sent, Timeline};
+use crate::dispatch::{CallFailure, ConnectNotes, Sent, Timeline};
 use crate::limiter::{FairLimiter, Permit};
 use crate::session::Session;
 use crate::telemetry::{GrpcStatus, LongLivedEnd, LongLivedKind};
@@ -35,6 +35,7 @@ pub(super) struct Exchange<'exchange> {
     pub(super) grpc_status: Option<GrpcStatus>,
     /// When it had its permit, and the attempts that have come to a reply or an end.
     pub(super) timeline: Timeline,
+    pub(super) connects: ConnectNotes,
     pub(super) upload: Upload,
     pub(super) retries: Retries<'exchange>,
     pub(super) failover: Failover<'exchange>,
@@ -90,6 +91,7 @@ impl<'exchange> Exchange<'exchange> {
             lasted: None,
             grpc_status: None,
             timeline: Timeline { permit: Some(Stopwatch::start()), ..Timeline::not_started(context.began()) },
+            connects: ConnectNotes::new(),
             upload,
             retries,
             failover: Failover::new(upstream, plan.key.as_slice().into()),

@@ -8,6 +8,7 @@ use http::{HeaderMap, Version, header};
 use crate::config::AccessField as Field;
 use crate::dispatch::Timeline;
 use crate::route::method_label;
+use crate::telemetry::failed_connects::Shown;
 use crate::telemetry::item_record::{ItemRecord, MAX_PATH, cut_bytes, path_of};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchRecord, RequestRecord, Sender};
@@ -114,6 +115,7 @@ pub(super) const ITEM: &[(Field, OfItem)] = &[
 /// How often something was sent, and where its time went.
 pub(super) const TIMES: &[(Field, Put<Timeline>)] = &[
     (Field::Attempts, |of, line| line.count(of.attempts.count())),
+    (Field::NotConnected, |of, line| line.shown(Shown::if_any(&of.attempts.failed_connects).as_ref())),
     (Field::QueuedMs, |of, line| line.optional_milliseconds(of.queue_time())),
     (Field::ConnectMs, |of, line| line.optional_milliseconds(of.connect_time())),
     (Field::FirstByteMs, |of, line| line.optional_milliseconds(of.first_byte_time())),

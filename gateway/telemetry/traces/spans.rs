@@ -11,8 +11,9 @@ use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use super::attributes::Attributes;
 use super::server::{Served, error_status, host_and_port};
 use crate::clock::{Calendar, Stopwatch};
-use crate::dispatch::{AttemptTimes, Attempts, SpanId, Timeline, UndoTimes};
+use crate::dispatch::{AttemptTimes, Attempts, FailedConnects, SpanId, Timeline, UndoTimes};
 use crate::route::{Route, RouteAction, RouteIndex, UpstreamIndex, method_label};
+use crate::telemetry::failed_connects::connect_reason;
 use crate::telemetry::item_record::{ItemRecord, path_of};
 use crate::telemetry::names::Names;
 use crate::telemetry::record::{BatchEnd, BatchRecord, RequestRecord, Sender};
@@ -255,6 +256,7 @@ impl<'tree> Tree<'tree> {
 
     /// The attempts of a call, for the spans that their services know as parents.
     fn add_attempts(&mut self, called: &Called<'_>, attempts: &Attempts) {
+        self.add_failed_connects(called, &attempts.failed_connects);
         let last = attempts.count();
         for (number, attempt) in attempts.iter().enumerate() {
             let Some(id) = attempt.span else { continue };
@@ -275,6 +277,26 @@ impl<'tree> Tree<'tree> {
                 attributes: attributes.into(),
                 status: error.map(|_| error_status()),
                 ..self.placed(id, Some(called.parent))
+            });
+        }
+    }
+
+    /// The connections that could not be opened for a call. No service knows these spans.
+    fn add_failed_connects(&mut self, called: &Called<'_>, failed: &FailedConnects) {
+        for failed in failed.iter() {
+            let attributes = self
+                .target(called, &failed.target)
+                .text("http.request.method", called.method)
+                .text("batchgate.upstream", self.names.upstream(called.upstream))
+                .text("error.type", connect_reason(failed));
+            self.spans.push(Span {
+                name: called.method.to_owned(),
+                kind: SpanKind::Client.into(),
+                start_time_unix_nano: self.nanos_at(failed.began),
+                end_time_unix_nano: self.nanos_at(failed.end),
+                attributes: attributes.into(),
+                status: Some(error_status()),
+                ..self.placed(random_span(), Some(called.parent))
             });
         }
     }

@@ -111,7 +111,7 @@ impl<'batch> HeldConnection<'batch> {
             upstream.connection_opened(&peer);
             Ok(Connection { peer, stream, opened: Some(Stopwatch::start()) })
         };
-        failover.connect(sending.attempt.deadline, idle, open).await
+        failover.connect(sending.attempt.deadline, sending.attempt.progress.connects(), idle, open).await
     }
 
     fn give_back(&self, Connection { peer, stream, .. }: Connection) {

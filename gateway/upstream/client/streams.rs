@@ -67,7 +67,7 @@ async fn connect(
         let opened = (!reused).then(Stopwatch::start).inspect(|_| upstream.connection_opened(&peer));
         Ok(Connected { session, opened })
     };
-    failover.connect(sending.attempt.deadline, idle, open).await
+    failover.connect(sending.attempt.deadline, sending.attempt.progress.connects(), idle, open).await
 }
 
 async fn send_and_collect(

@@ -10,7 +10,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use pingora::{Error, ErrorType};
 
 use crate::address::TargetAddress;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Stopwatch};
+use crate::dispatch::ConnectNotes;
+use crate::upstream::error;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
 use crate::upstream::targets::Targets;
@@ -26,17 +28,19 @@ pub(crate) struct Raced<T> {
     pub(crate) failed: Vec<(Lease, Box<Error>)>,
 }
 
-/// Opens a connection to the address of a lease, or to another of the same name, leaving out those in `tried`.
+/// Opens a connection to the address of a lease, or to another of the same name, leaving out those in `tried`. Each address
+/// where none opened is noted, also if this is dropped before.
 pub(crate) async fn race<T, F>(
     targets: &Targets,
     first: Lease,
     tried: &[TargetAddress],
+    notes: &ConnectNotes,
     open: impl Fn(Arc<Peer>) -> F,
 ) -> Raced<T>
 where
     F: Future<Output = pingora::Result<T>>,
 {
-    let mut race = Race { tried: tried.to_vec(), open, running: Vec::new(), failed: Vec::new() };
+    let mut race = Race { tried: tried.to_vec(), open, running: Vec::new(), failed: Vec::new(), notes };
     let mut opening = FuturesUnordered::new();
     let origin = Arc::clone(first.peer());
     opening.push(race.start(first));
@@ -50,7 +54,7 @@ where
         match ended {
             Some(Some((address, Ok(opened)))) => return race.won(&address, opened),
             Some(Some((address, Err(error)))) => race.lost(&address, error),
-            Some(None) if !may_be_more => return Raced { opened: None, failed: race.failed },
+            Some(None) if !may_be_more => return race.lost_all(),
             Some(None) | None => {}
         }
         match targets.elsewhere(&origin, &race.tried) {
@@ -60,14 +64,21 @@ where
     }
 }
 
-struct Race<O> {
+struct Race<'race, O> {
     tried: Vec<TargetAddress>,
     open: O,
-    running: Vec<Lease>,
+    running: Vec<Running>,
     failed: Vec<(Lease, Box<Error>)>,
+    notes: &'race ConnectNotes,
 }
 
-impl<O> Race<O> {
+/// A connection that is being opened.
+struct Running {
+    lease: Lease,
+    began: Stopwatch,
+}
+
+impl<O> Race<'_, O> {
     fn start<T, F>(
         &mut self,
         lease: Lease,
@@ -79,31 +90,51 @@ impl<O> Race<O> {
         let address = lease.peer().address.clone();
         self.tried.push(address.clone());
         let opening = (self.open)(Arc::clone(lease.peer()));
-        self.running.push(lease);
+        self.running.push(Running { lease, began: Stopwatch::start() });
         async move { (address, opening.await) }
     }
 
-    fn take(&mut self, address: &TargetAddress) -> Option<Lease> {
-        let place = self.running.iter().position(|lease| lease.peer().address == *address)?;
+    fn take(&mut self, address: &TargetAddress) -> Option<Running> {
+        let place = self.running.iter().position(|running| running.lease.peer().address == *address)?;
         Some(self.running.swap_remove(place))
     }
 
     fn lost(&mut self, address: &TargetAddress, error: Box<Error>) {
-        if let Some(lease) = self.take(address) {
-            self.failed.push((lease, error));
+        if let Some(running) = self.take(address) {
+            self.fail(running, error);
         }
     }
 
+    fn fail(&mut self, Running { lease, began }: Running, error: Box<Error>) {
+        self.notes.add(&lease.peer().name, began, Some(error::of_connect(&error)));
+        self.failed.push((lease, error));
+    }
+
+    fn lost_all<T>(mut self) -> Raced<T> {
+        Raced { opened: None, failed: std::mem::take(&mut self.failed) }
+    }
+
     fn won<T>(mut self, address: &TargetAddress, opened: T) -> Raced<T> {
-        let opened = self.take(address).map(|lease| (lease, opened));
-        let started_later = |lease: &Lease| {
-            let place = |address: &TargetAddress| self.tried.iter().position(|tried| tried == address);
-            place(&lease.peer().address) > place(address)
-        };
-        // An address that was overtaken by one that began later is too slow. Those that had just begun are not.
-        let slow: Vec<_> = self.running.drain(..).filter(|lease| !started_later(lease)).collect();
-        let too_slow = || Error::explain(ErrorType::ConnectTimedout, "another address answered sooner");
-        self.failed.extend(slow.into_iter().map(|lease| (lease, too_slow())));
-        Raced { opened, failed: self.failed }
+        let opened = self.take(address).map(|running| (running.lease, opened));
+        for running in std::mem::take(&mut self.running) {
+            // An address that was overtaken by one that began later is too slow. Those that had just begun are not.
+            if self.place(&running.lease.peer().address) < self.place(address) {
+                let too_slow = Error::explain(ErrorType::ConnectTimedout, "another address answered sooner");
+                self.fail(running, too_slow);
+            }
+        }
+        Raced { opened, failed: std::mem::take(&mut self.failed) }
+    }
+
+    fn place(&self, address: &TargetAddress) -> Option<usize> {
+        self.tried.iter().position(|tried| tried == address)
+    }
+}
+
+impl<O> Drop for Race<'_, O> {
+    fn drop(&mut self) {
+        for Running { lease, began } in &self.running {
+            self.notes.add(&lease.peer().name, *began, None);
+        }
     }
 }
