@@ -58,6 +58,11 @@ pub trait Engine: Sync {
         false
     }
 
+    /// Whether a call of this batch waits for a permit there. More channels would only wait with it.
+    fn is_waiting(&self, _upstream: UpstreamIndex) -> bool {
+        false
+    }
+
     /// The permit for a call to an upstream, if one is free.
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>>;
 

@@ -58,6 +58,10 @@ impl Channels {
     fn is_crowded<E: Engine>(&self, engine: &E) -> bool {
         self.open > 0 && self.width.upstream.is_some_and(|upstream| engine.is_crowded(upstream))
     }
+
+    fn is_waiting<E: Engine>(&self, engine: &E) -> bool {
+        self.width.upstream.is_some_and(|upstream| engine.is_waiting(upstream))
+    }
 }
 
 impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
@@ -129,7 +133,8 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             let completed = || source.run().completed();
             let is_crowded = || self.queues.iter().any(|channels| channels.is_crowded(self.shared.engine));
             let Poll::Ready(growth) = self.ramp.poll(context, is_crowded, completed) else { return };
-            for channels in &mut self.queues {
+            let engine = self.shared.engine;
+            for channels in self.queues.iter_mut().filter(|channels| !channels.is_waiting(engine)) {
                 channels.wanted = channels.wanted.saturating_mul(growth).min(channels.width.most);
             }
         }

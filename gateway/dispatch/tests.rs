@@ -95,6 +95,22 @@ fn failure(item: &DispatchedItem) -> Option<(CallFailure, Sent)> {
 }
 
 #[test]
+fn where_calls_wait_for_permits_no_more_channels_are_opened() {
+    for (held, expected) in [(0, 100), (36, 64), (99, 8)] {
+        let mut fake = Fake::new(&[Act::Answer(200); 100], 100);
+        fake.delays = vec![40; 100];
+        let others = Flow::new(LimitedClient::default());
+        for _ in 0..held {
+            std::mem::forget(FairLimiter::try_acquire(&fake.limiters[0].0, &others));
+        }
+        let items = run(&fake, 1, |limits| limits.concurrency = 100);
+        assert!(items.iter().all(|item| failure(item).is_none()));
+        let most = fake.most_under_way.load(Ordering::Relaxed);
+        assert_eq!((fake.channels.load(Ordering::Relaxed), most), (expected, 100 - held), "{held} held");
+    }
+}
+
+#[test]
 fn each_kind_of_end_is_told_apart() {
     let fake = Fake::new(
         &[Act::Answer(200), Act::FailUnsent, Act::FailSent, Act::Panic, Act::Hang, Act::HangUnsent],

@@ -46,6 +46,12 @@ impl Flow {
         self.share_waits.has_given_up()
     }
 
+    /// Whether a call of it waits now.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn is_admitted(&self) -> bool {
         self.is_admitted.load(Ordering::Relaxed)
     }

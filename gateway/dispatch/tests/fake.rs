@@ -19,6 +19,8 @@ pub(crate) struct Fake {
     /// How many milliseconds each call takes; those that have none here take no time.
     pub(super) delays: Vec<u64>,
     pub(super) limiters: Vec<(FairLimiter, Flow)>,
+    /// How many channels were opened.
+    pub(super) channels: AtomicUsize,
     pub(super) under_way: AtomicUsize,
     pub(super) most_under_way: AtomicUsize,
     pub(super) calls: Mutex<Vec<usize>>,
@@ -89,11 +91,16 @@ impl<'fake> Engine for &'fake Fake {
     type Channel = FakeChannel<'fake>;
 
     fn channel(&self, _: UpstreamIndex) -> FakeChannel<'fake> {
+        self.channels.fetch_add(1, Ordering::Relaxed);
         FakeChannel(self)
     }
 
     fn capacity(&self, upstream: UpstreamIndex) -> usize {
         self.limiters[upstream.0].0.limits().permits.get()
+    }
+
+    fn is_waiting(&self, upstream: UpstreamIndex) -> bool {
+        self.limiters[upstream.0].1.is_waiting()
     }
 
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {

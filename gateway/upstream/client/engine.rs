@@ -100,6 +100,10 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.upstream(index).is_some_and(Upstream::is_crowded)
     }
 
+    fn is_waiting(&self, index: UpstreamIndex) -> bool {
+        self.shares.get(index.0).is_some_and(|share| share.flow.is_waiting())
+    }
+
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
         let (upstream, flow) = self.place_in_line(index)?;
         FairLimiter::try_acquire(&*upstream.limiter, flow)
