@@ -39,8 +39,8 @@ use super::pipe::{Found, Pipes};
 use super::pipelined::{Ended, turn};
 use super::streamed::StreamedReply;
 
-/// Requests and replies up to this size are under way without being read.
-const ROOM: usize = 1 << 20;
+/// Requests and replies up to this size are under way without being read. A service may send no more in all.
+const ROOM: usize = 1 << 16;
 
 /// How often a reader is asked before the next piece comes: it may pause once in favour of others.
 const ASKED: usize = 3;
@@ -57,6 +57,8 @@ pub struct Service<'bytes> {
     pub pieces: Vec<&'bytes [u8]>,
     /// What it does then.
     pub then: Then,
+    /// How many requests it takes of those that are sent ahead, with one byte of the next.
+    pub takes: usize,
     /// The most bytes of a reply that are taken, as `max_item_reply`.
     pub max_item_reply: usize,
     /// The most bytes of all replies that are taken, as `max_reply`.
@@ -196,7 +198,9 @@ async fn handed_on_from(reading: &mut StreamedReply<Stream>) -> Result<UpstreamR
 #[must_use]
 pub fn ahead(service: &Service<'_>, methods: &[Method]) -> Ahead {
     on_runtime(async {
-        let (stream, mut far) = connection();
+        let (mut stream, mut far) = connection();
+        let takes = (service.takes.min(methods.len()) * HEAD.len() + 1).min(ROOM);
+        let _ = stream.write_all(&vec![0; ROOM - takes]).await;
         let (memory, budget) = (memory(), budget_of(service));
         let reservation = &MemoryReservation::new(&memory, Client::default());
         let depth = methods.len().try_into().expect("at least one call");

@@ -9,12 +9,16 @@ use super::plain_replies::{Not, PlainReply, read};
 
 const MOST_CALLS: usize = 5;
 
+const MOST_BYTES: usize = 32 << 10;
+
 /// What the first line says.
 struct Setting {
     methods: Vec<Method>,
     /// The size of the pieces.
     size: usize,
     then: Then,
+    /// How many requests the service takes of those that are sent ahead.
+    takes: usize,
     limit: Limit,
 }
 
@@ -25,9 +29,11 @@ enum Limit {
 }
 
 impl Setting {
-    /// Digits are the size of the pieces, `G`, `H`, `P` are methods, `c` closes the connection, and `s` makes the limits small.
+    /// Digits are the size of the pieces, `G`, `H`, `P` are methods, `c` closes the connection, `t` lets the service take only
+    /// one request and the first byte of the next, and `s` makes the limits small.
     fn of(line: &[u8]) -> Self {
-        let mut found = Self { methods: Vec::new(), size: 0, then: Then::Waits, limit: Limit::Large };
+        let mut found =
+            Self { methods: Vec::new(), size: 0, then: Then::Waits, takes: MOST_CALLS, limit: Limit::Large };
         for byte in line {
             match byte {
                 b'0'..=b'9' => found.size = (found.size * 10 + usize::from(byte - b'0')).min(9999),
@@ -35,6 +41,7 @@ impl Setting {
                 b'H' => found.methods.push(Method::HEAD),
                 b'P' => found.methods.push(Method::PUT),
                 b'c' => found.then = Then::Closes,
+                b't' => found.takes = 1,
                 b's' => found.limit = Limit::Small,
                 _ => {}
             }
@@ -51,7 +58,7 @@ impl Setting {
             Limit::Large => (1 << 20, 1 << 24),
             Limit::Small => (64, 100),
         };
-        Service { pieces: vec![bytes], then: self.then, max_item_reply, max_reply }
+        Service { pieces: vec![bytes], then: self.then, takes: self.takes, max_item_reply, max_reply }
     }
 
     fn cut<'bytes>(&self, bytes: &'bytes [u8]) -> Service<'bytes> {
@@ -63,6 +70,9 @@ impl Setting {
 pub(crate) fn upstream_replies(input: &[u8]) {
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return };
     let (setting, bytes) = (Setting::of(&input[..end]), &input[end + 1..]);
+    if bytes.len() > MOST_BYTES {
+        return;
+    }
     let seen = one(&setting, bytes);
     beside_the_plain_reader(&setting, bytes, &seen);
     in_order(&setting, bytes);
@@ -163,7 +173,12 @@ fn in_order(setting: &Setting, bytes: &[u8]) {
 
 fn one_after_another(setting: &Setting, service: &Service<'_>, bytes: &[u8]) -> Ahead {
     let (mut expected, mut at, mut then) = (Vec::new(), 0, None);
-    for method in &setting.methods {
+    for (index, method) in setting.methods.iter().enumerate() {
+        let is_untaken = index > setting.takes;
+        if is_untaken && at < bytes.len() {
+            // What came first answers no request.
+            then = then.or(Some(Seen::SentAway));
+        }
         if let Some(then) = &then {
             expected.push(Seen::clone(then));
             continue;
@@ -180,6 +195,7 @@ fn one_after_another(setting: &Setting, service: &Service<'_>, bytes: &[u8]) -> 
             seen => seen,
         });
     }
-    let is_open = then.is_none() && at == bytes.len() && setting.then == Then::Waits;
+    let takes_all = setting.methods.len() <= setting.takes;
+    let is_open = takes_all && then.is_none() && at == bytes.len() && setting.then == Then::Waits;
     Ahead { seen: expected, is_open, held: 0 }
 }
