@@ -27,6 +27,7 @@ pub(super) struct PlainReply {
     pub(super) stays_open: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Framing {
     Length(usize),
     Chunked,

@@ -192,7 +192,7 @@ fn one_after_another(setting: &Setting, service: &Service<'_>, bytes: &[u8]) -> 
         at = bytes.len() - found.surplus;
         expected.push(match found.seen {
             Seen::Failed(CallFailure::ReplyMalformed | CallFailure::ConnectionLost) => Seen::SentAway,
-            seen => seen,
+            seen @ (Seen::Read(_) | Seen::Failed(_) | Seen::SentAway | Seen::Waits) => seen,
         });
     }
     let takes_all = setting.methods.len() <= setting.takes;
