@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8], method: &Method, then: Then) -> Result<PlainRep
         at += reply.length;
         match reply.status {
             101 => return Err(Not::Clear),
-            100..200 => continue,
+            100..200 => {}
             _ => return with_body(bytes, PlainReply { length: at, ..reply }, framing, method, then),
         }
     }
