@@ -39,3 +39,7 @@ mod address;
 mod workers;
 mod words;
 mod terminal;
+
+/// For `tests/fuzz` only.
+#[doc(hidden)]
+pub use upstream::client::replay;

@@ -19,6 +19,12 @@ impl ReplyBudget {
         Self { left: AtomicUsize::new(max_reply), max_reply, max_item_reply }
     }
 
+    /// Bytes that replies may still have.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Takes `more` bytes for a reply that holds `held` already.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ Points are measured in interleaved rounds, so that a noisy moment meets all of t
 and each point's replies are checked once before anything is measured."""
 import argparse
 import http.client
+import io
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -166,25 +168,79 @@ def report(found):
     return "\n\n".join(parts)
 
 
+def read_report(text):
+    """What `summaries` found, from tables that `report` made of it. Dimensions that are not there were not measured."""
+    found, values = {}, {}
+    dimensions = {title: dimension for dimension, title in TITLES.items()}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] in dimensions:
+            values = found.setdefault(dimensions[cells[0]], {})
+        elif len(cells) == 6 and not cells[0].startswith("-"):
+            value, cpu, _, _, rate, memory = (cell.replace(",", "") for cell in cells)
+            values[int(value)] = (float(cpu), float(rate), float(memory))
+    if not found or not all(found.values()):
+        raise BenchError("there are no tables of --growth in the file")
+    return found
+
+
+# One picture for light and for dark pages: a white card, as of the other pictures of the documentation.
+INK, LINE, QUIET, CARD_EDGE = "#1f2328", "#0969da", "#57606a", "#d0d7de"
+STYLE = {
+    # The text stays text, and nothing in the file depends on the time or on chance.
+    "svg.fonttype": "none", "svg.hashsalt": "batchgate",
+    "font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": QUIET,
+    "xtick.color": QUIET, "ytick.color": QUIET, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.spines.top": False, "axes.spines.right": False,
+}
+FONTS = "ui-sans-serif, system-ui, sans-serif"
+
+
 def draw(found, file):
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "batchgate"
+    matplotlib.rcParams.update(matplotlib.rcParamsDefault | STYLE)
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, len(found), figsize=(4 * len(found), 3.2), sharey=True, layout="constrained")
-    panels = panels if len(found) > 1 else [panels]
+    across = min(2, len(found))
+    down = -(-len(found) // across)
+    figure, panels = pyplot.subplots(
+        down, across, figsize=(4.6 * across, 2.6 * down), squeeze=False, sharey=True, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    figure.set(facecolor="white", edgecolor=CARD_EDGE, linewidth=2)
+    panels = list(panels.flat)
     for panel, (dimension, values) in zip(panels, found.items()):
-        panel.plot(list(values), [cpu for cpu, _, _ in values.values()], marker="o", color="#2563eb")
-        panel.set_xscale("log")
-        panel.set_xticks(list(values), [f"{value:,}" for value in values])
-        panel.minorticks_off()
-        panel.set_ylim(bottom=0)
-        panel.set_xlabel(TITLES[dimension])
-        panel.grid(axis="y", alpha=0.3)
-    panels[0].set_ylabel("CPU µs for an item")
-    figure.savefig(file, metadata={"Date": None})
+        draw_panel(panel, dimension, values)
+    for panel in panels[len(found):]:
+        panel.remove()
+    for panel in panels[:len(found):across]:
+        panel.set_ylabel("CPU µs for an item")
+    figure.supxlabel(f"shaded: up to {(ALLOWED - 1) * 100:.0f} % above 100 items, 8 clients, 1 route and 1 target", fontsize=9, color=QUIET)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Title": "How the cost of an item grows"})
+    pyplot.close(figure)
+    text = re.sub(r"font-family: [^;\"]*", f"font-family: {FONTS}", text.getvalue())
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
+
+
+def draw_panel(panel, dimension, values):
+    """Values stand side by side, because by size 1,000 and 2,000 routes would be written over each other."""
+    costs = [cpu for cpu, _, _ in values.values()]
+    places = range(len(values))
+    base = values.get(FLAT_FROM[dimension])
+    if base:
+        panel.axhspan(0, base[0] * ALLOWED, color=LINE, alpha=0.08, linewidth=0)
+    panel.plot(places, costs, marker="o", color=LINE)
+    for place, cost in zip(places, costs):
+        panel.annotate(f"{cost:.0f}", (place, cost), (0, 6), textcoords="offset points", ha="center")
+    panel.set_xticks(places, [f"{value:,}" for value in values])
+    panel.margins(x=0.08)
+    panel.set_ylim(bottom=0)
+    panel.set_xlabel(TITLES[dimension])
+    panel.grid(axis="y", color=CARD_EDGE, linewidth=0.6)
+    panel.set_axisbelow(True)
 
 
 def read_options():
@@ -196,20 +252,37 @@ def read_options():
     add("--seconds", type=float, default=0.5, metavar="S", help="about the length of one measurement (default 0.5)")
     add("--only", metavar="NAMES", default=",".join(VALUES), help="dimensions to measure, with commas")
     add("--svg", metavar="FILE", help="draws the tables as an SVG")
+    add("--from", dest="saved", metavar="FILE", help="draws tables that were printed before, and measures nothing")
     add("--binary", metavar="FILE", help="the batchgate to measure (tests/benches/run gives it)")
     options = parser.parse_args()
     options.only = options.only.split(",")
     unknown = set(options.only) - set(VALUES)
     if unknown:
         parser.error(f"no dimension is named {', '.join(sorted(unknown))}; there are: {', '.join(VALUES)}")
+    if options.saved:
+        if not options.svg:
+            parser.error("--from draws: --svg is missing")
+        return options
     if not options.binary:
         parser.error("--binary is missing; tests/benches/run gives it")
     options.binary = os.path.abspath(options.binary)
     return options
 
 
+def draw_saved(options):
+    try:
+        with open(options.saved, encoding="utf-8") as saved:
+            draw(read_report(saved.read()), options.svg)
+    except (OSError, BenchError) as error:
+        print(f"tests/benches/run --growth: {options.saved}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main():
     options = read_options()
+    if options.saved:
+        return draw_saved(options)
     growth = Growth(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))

@@ -47,6 +47,13 @@ pub(super) struct Exchanged {
     pub(super) keeps_connection: bool,
 }
 
+impl Exchanged {
+    /// Whether the connection can carry another request. `left`: what was read beyond the reply. Nobody asked for it.
+    pub(super) fn is_reusable(&self, left: &Buffers) -> bool {
+        self.keeps_connection && left.unread.is_empty()
+    }
+}
+
 /// Writes a request and reads its reply, both at once: a service may answer before it has read all, and may then read no more
 /// (RFC 9112 §9.5). What is left unread answers no request.
 pub(super) async fn exchange(

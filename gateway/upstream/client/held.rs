@@ -66,13 +66,14 @@ impl<'batch> HeldConnection<'batch> {
         let under_way = CallUnderWay::new(calls.upstream, lease, sending, opened);
         let reservation = calls.behalf.reservation;
         match exchange(&mut stream, input, request, sending.attempt, reservation).await {
-            Ok((Exchanged { reply, keeps_connection }, left)) => {
+            Ok((exchanged, left)) => {
+                let is_reusable = exchanged.is_reusable(&left);
+                let Exchanged { reply, .. } = exchanged;
                 under_way.answered(reply.status);
                 if opened.is_none() {
                     peer.state.idle_served();
                 }
                 self.input = left.input;
-                let is_reusable = keeps_connection && left.unread.is_empty();
                 self.connection = is_reusable.then_some(Connection { peer, stream, opened: None });
                 Ok(reply)
             }

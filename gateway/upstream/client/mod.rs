@@ -25,6 +25,10 @@
 //! its memory reservation. `under_way` guards each attempt from its first byte on: whether it ends or is dropped, it is
 //! counted once, the target's circuit hears of it, and it is in the item's timeline.
 //!
+//! # Without a network
+//!
+//! `replay` has these readers read bytes in memory, for the fuzzer (`tests/fuzz`).
+//!
 //! # Invariants
 //!
 //! - Dropping the future of a call closes its connection or resets its stream, and gives back what its reply held.
@@ -41,6 +45,7 @@ mod incoming;
 mod pipe;
 mod pipelined;
 mod queued;
+pub mod replay;
 mod reply;
 mod retry;
 mod streamed;

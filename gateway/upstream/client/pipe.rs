@@ -129,8 +129,8 @@ struct Wire {
     /// Bytes of requests, and how many of them were written.
     requests: Vec<u8>,
     written: usize,
-    /// Calls in line of whose requests not a byte was written.
-    unwritten: usize,
+    /// Where the requests begin of which not a byte was written.
+    unwritten: Vec<usize>,
     /// What was read and belongs to a reply that nobody has read yet.
     unread: Bytes,
     input: BytesMut,
@@ -176,7 +176,7 @@ impl Pipe {
     pub(super) fn enter(self: &Arc<Self>, head: &[u8], body: &[u8]) -> Option<InLine> {
         let mut state = self.state.lock();
         let wire = state.wire.as_mut().filter(|wire| !wire.is_ending)?;
-        wire.unwritten += 1;
+        wire.unwritten.push(wire.requests.len());
         wire.requests.extend_from_slice(head);
         wire.requests.extend_from_slice(body);
         let number = state.next;
@@ -265,7 +265,7 @@ impl Wire {
             match Pin::new(&mut self.stream).poll_write(context, rest) {
                 Poll::Ready(Ok(written)) if written > 0 => {
                     self.written += written;
-                    self.unwritten = 0;
+                    self.unwritten.retain(|begin| *begin >= self.written);
                 }
                 Poll::Ready(_) => {
                     self.is_ending = true;
@@ -291,7 +291,7 @@ impl Connecting {
             stream,
             requests: Vec::new(),
             written: 0,
-            unwritten: 0,
+            unwritten: Vec::new(),
             unread: Bytes::new(),
             input: BytesMut::new(),
             is_ending: false,
@@ -373,7 +373,9 @@ impl InLine {
         state.line.pop_front();
         let behind = state.line.len();
         match state.wire.as_mut().zip(left) {
-            Some((wire, left)) if !wire.is_ending && (left.unread.is_empty() || behind > wire.unwritten) => {
+            Some((wire, left))
+                if !wire.is_ending && (left.unread.is_empty() || behind > wire.unwritten.len()) =>
+            {
                 wire.answered += 1;
                 (wire.unread, wire.input) = (left.unread, left.input);
             }
@@ -424,7 +426,12 @@ impl AsyncRead for FrontWire<'_> {
             return Poll::Pending;
         }
         wire.poll_write(context);
+        let before = buffer.filled().len();
         let read = Pin::new(&mut wire.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before && !wire.is_ending && wire.unwritten.len() >= line.len() {
+            // The call at the front has not asked yet.
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         if read.is_pending()
             && let Some(behind) = line.get(1)
         {

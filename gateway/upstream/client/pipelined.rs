@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::dispatch::{CallFailure, Sent, UpstreamReply};
+use http::Method;
+
+use crate::dispatch::{Attempt, CallFailure, Sent, UpstreamReply};
+use crate::memory::MemoryReservation;
 use crate::problem::is_idempotent;
 use crate::upstream::failover::Failover;
 use crate::upstream::lease::Lease;
@@ -32,7 +35,7 @@ struct Entered {
 }
 
 /// How a call in line ended.
-enum Ended {
+pub(super) enum Ended {
     Made(Result<UpstreamReply, Unanswered>),
     /// It is to be sent again.
     Again(SentAway),
@@ -75,32 +78,46 @@ async fn in_line(channel: &HeldConnection<'_>, entered: Entered, sending: Sendin
     let Entered { lease, opened, in_line } = entered;
     let peer = Arc::clone(lease.peer());
     let under_way = CallUnderWay::new(channel.calls.upstream, lease, sending, opened);
-    let buffers = match in_line.front().await {
-        Ok(buffers) => buffers,
-        Err(why) => {
-            under_way.sent_away();
-            return Ended::Again(why);
-        }
-    };
-    let mut reader = Reader::new(in_line.wire(), buffers);
-    let reservation = channel.calls.behalf.reservation;
-    let answer = reader.reply(sending.method, sending.attempt, reservation).await;
-    let buffers = reader.into_buffers();
-    match answer {
-        Ok(Exchanged { reply, keeps_connection }) => {
-            in_line.answered(keeps_connection.then_some(buffers));
+    match turn(in_line, sending.method, sending.attempt, channel.calls.behalf.reservation).await {
+        Ended::Made(Ok(reply)) => {
             under_way.answered(reply.status);
             if opened.is_none() {
                 peer.state.idle_served();
             }
             Ended::Made(Ok(reply))
         }
+        Ended::Made(Err(unanswered)) => Ended::Made(Err(under_way.unanswered(unanswered))),
+        Ended::Again(why) => {
+            under_way.sent_away();
+            Ended::Again(why)
+        }
+    }
+}
+
+/// Waits until the call is at the front, and reads its reply. The connection ends with a call that has none.
+pub(super) async fn turn(
+    in_line: InLine,
+    method: &Method,
+    attempt: Attempt<'_>,
+    reservation: &MemoryReservation<'_>,
+) -> Ended {
+    let buffers = match in_line.front().await {
+        Ok(buffers) => buffers,
+        Err(why) => return Ended::Again(why),
+    };
+    let mut reader = Reader::new(in_line.wire(), buffers);
+    let answer = reader.reply(method, attempt, reservation).await;
+    let buffers = reader.into_buffers();
+    match answer {
+        Ok(Exchanged { reply, keeps_connection }) => {
+            in_line.answered(keeps_connection.then_some(buffers));
+            Ended::Made(Ok(reply))
+        }
         // Perhaps because of a reply before it.
         Err(Unanswered { failure: CallFailure::ConnectionLost | CallFailure::ReplyMalformed, .. }) => {
-            under_way.sent_away();
             Ended::Again(SentAway::Broken)
         }
-        Err(unanswered) => Ended::Made(Err(under_way.unanswered(unanswered))),
+        Err(unanswered) => Ended::Made(Err(unanswered)),
     }
 }
 

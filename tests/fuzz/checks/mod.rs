@@ -9,9 +9,11 @@ mod codings;
 mod configurations;
 mod csv_rows;
 mod negotiations;
+mod plain_replies;
 mod records;
 mod references;
 mod replies;
+mod upstream_replies;
 mod urls;
 mod xml_events;
 
@@ -22,6 +24,7 @@ pub(crate) use negotiations::negotiation;
 pub(crate) use records::{bulk, bulk_csv};
 pub(crate) use references::references;
 pub(crate) use replies::writers;
+pub(crate) use upstream_replies::upstream_replies;
 pub(crate) use urls::item_url;
 pub(crate) use xml_events::dav_hrefs;
 
@@ -29,7 +32,7 @@ pub(crate) use xml_events::dav_hrefs;
 pub(crate) type Check = fn(&[u8]);
 
 /// All checks.
-pub(crate) const CHECKS: [(&str, Check); 13] = [
+pub(crate) const CHECKS: [(&str, Check); 14] = [
     ("json_batch", json_batch),
     ("xml_batch", xml_batch),
     ("multipart_batch", multipart_batch),
@@ -43,6 +46,7 @@ pub(crate) const CHECKS: [(&str, Check); 13] = [
     ("configuration", configuration),
     ("writers", writers),
     ("dav_hrefs", dav_hrefs),
+    ("upstream_replies", upstream_replies),
 ];
 
 /// The first line of the input, which says how the rest is to be read, and the rest.

@@ -77,8 +77,8 @@ fn ours(method: &Method, bytes: &[u8], size: usize, closes: bool) -> Option<Seen
     let request = Request { method, head: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", body: b"" };
     let reading = exchange(&mut stream, BytesMut::new(), request, attempt, &reservation);
     Some(match run(serving, reading)? {
-        Ok((Exchanged { reply, keeps_connection }, left)) => {
-            Seen { answer: Ok(reply), is_reusable: keeps_connection && left.unread.is_empty() }
+        Ok((exchanged, left)) => {
+            Seen { is_reusable: exchanged.is_reusable(&left), answer: Ok(exchanged.reply) }
         }
         Err(unanswered) => failed(unanswered.failure),
     })
