@@ -58,9 +58,10 @@ pub trait Engine: Sync {
         false
     }
 
-    /// Whether a call of this batch waits for a permit there. More channels would only wait with it.
-    fn is_waiting(&self, _upstream: UpstreamIndex) -> bool {
-        false
+    /// How many more calls of this batch could have a permit now. None, if one of its calls waits for one. More channels
+    /// than that would only wait, too.
+    fn free_permits(&self, _upstream: UpstreamIndex) -> usize {
+        usize::MAX
     }
 
     /// The permit for a call to an upstream, if one is free.

@@ -59,8 +59,11 @@ impl Channels {
         self.open > 0 && self.width.upstream.is_some_and(|upstream| engine.is_crowded(upstream))
     }
 
-    fn is_waiting<E: Engine>(&self, engine: &E) -> bool {
-        self.width.upstream.is_some_and(|upstream| engine.is_waiting(upstream))
+    /// There should be so many times as many channels, but no more than get permits.
+    fn grow<E: Engine>(&mut self, times: usize, engine: &E) {
+        let free = self.width.upstream.map_or(usize::MAX, |upstream| engine.free_permits(upstream));
+        let useful = self.open.saturating_add(free).min(self.width.most);
+        self.wanted = self.wanted.max(self.wanted.saturating_mul(times).min(useful));
     }
 }
 
@@ -134,8 +137,8 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             let is_crowded = || self.queues.iter().any(|channels| channels.is_crowded(self.shared.engine));
             let Poll::Ready(growth) = self.ramp.poll(context, is_crowded, completed) else { return };
             let engine = self.shared.engine;
-            for channels in self.queues.iter_mut().filter(|channels| !channels.is_waiting(engine)) {
-                channels.wanted = channels.wanted.saturating_mul(growth).min(channels.width.most);
+            for channels in &mut self.queues {
+                channels.grow(growth, engine);
             }
         }
         self.ramp.stop();

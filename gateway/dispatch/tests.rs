@@ -95,8 +95,8 @@ fn failure(item: &DispatchedItem) -> Option<(CallFailure, Sent)> {
 }
 
 #[test]
-fn where_calls_wait_for_permits_no_more_channels_are_opened() {
-    for (held, expected) in [(0, 100), (36, 64), (99, 8)] {
+fn no_more_channels_are_opened_than_find_permits() {
+    for (held, expected) in [(0, 100), (60, 40), (99, 8)] {
         let mut fake = Fake::new(&[Act::Answer(200); 100], 100);
         fake.delays = vec![40; 100];
         let others = Flow::new(LimitedClient::default());

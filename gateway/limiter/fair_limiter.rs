@@ -44,7 +44,13 @@ impl FairLimiter {
     /// How many permits are held.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.limits.permits.get().saturating_sub(self.permits.free())
+        self.limits.permits.get().saturating_sub(self.free())
+    }
+
+    /// How many permits are free.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.permits.free()
     }
 
     /// Whether a call is queued for a permit. Calls that wait for their own client's share do not count.

@@ -99,8 +99,9 @@ impl<'fake> Engine for &'fake Fake {
         self.limiters[upstream.0].0.limits().permits.get()
     }
 
-    fn is_waiting(&self, upstream: UpstreamIndex) -> bool {
-        self.limiters[upstream.0].1.is_waiting()
+    fn free_permits(&self, upstream: UpstreamIndex) -> usize {
+        let (limiter, flow) = &self.limiters[upstream.0];
+        if flow.is_waiting() { 0 } else { limiter.free() }
     }
 
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {

@@ -100,8 +100,11 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.upstream(index).is_some_and(Upstream::is_crowded)
     }
 
-    fn is_waiting(&self, index: UpstreamIndex) -> bool {
-        self.shares.get(index.0).is_some_and(|share| share.flow.is_waiting())
+    fn free_permits(&self, index: UpstreamIndex) -> usize {
+        match self.place_in_line(index) {
+            Some((upstream, flow)) if !flow.is_waiting() => upstream.limiter.free(),
+            Some(_) | None => 0,
+        }
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
