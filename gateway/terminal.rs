@@ -3,6 +3,7 @@
 //! A full disk makes a command fail that writes its output there. A reader that has closed its pipe, such as `head`, has all
 //! that it wanted: that is no failure, and nothing is said about it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -28,9 +29,26 @@ pub(crate) fn unless_closed(written: io::Result<()>) -> Result<(), Unwritten> {
     }
 }
 
-/// Writes a line to stderr. If that fails, there is nowhere to say so.
+/// Writes a line, or several, to stderr. If that fails, there is nowhere to say so.
 pub(crate) fn print_error(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(&line.to_string()));
+}
+
+/// The text with what steers a terminal as escapes, but for the ends of its lines.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_steering = |character: char| steers(character) && !matches!(character, '\n' | '\t');
+    if !text.contains(is_steering) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_steering(character) {
+            escaped.extend(character.escape_unicode());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped.into()
 }
 
 /// Whether text is coloured.
@@ -91,7 +109,7 @@ pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
 /// that could control a terminal becomes a dot.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_harmless = |character: &char| !character.is_control() && !is_direction_mark(*character);
+    let is_harmless = |character: &char| !steers(*character);
     let mut shown: String =
         flat.chars().take(width).map(|c| Some(c).filter(is_harmless).unwrap_or('·')).collect();
     if flat.chars().count() > width {
@@ -101,9 +119,23 @@ pub(crate) fn one_line(text: &str, width: usize) -> String {
     shown
 }
 
-/// Whether the character makes a terminal show others in a different order.
-fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a terminal, an editor or a pager may obey the character in place of showing it: control characters, ends of lines, and those
+/// that show others in a different order, or not at all. The two joiners, which texts and emoji need, only join.
+pub(crate) const fn steers(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -114,6 +146,9 @@ mod tests {
     fn a_line_is_one_line_and_harmless() {
         assert_eq!(one_line("a \n\t b", 9), "a b");
         assert_eq!(one_line("\u{1b}[31mred\u{202e}", 9), "·[31mred·");
+        assert_eq!(one_line("\u{feff}a\u{200d}b", 9), "·a\u{200d}b");
+        assert_eq!(harmless("a\n\tb"), "a\n\tb");
+        assert_eq!(harmless("\u{1b}[2J\u{202e}c\n"), "\\u{1b}[2J\\u{202e}c\n");
         assert_eq!(one_line("12345", 5), "12345");
         assert_eq!(one_line("123456", 5), "1234…");
     }

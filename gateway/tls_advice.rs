@@ -1,7 +1,7 @@
 //! What to do about errors of TLS whose names say little to those who run the gateway.
 
 /// What to do about errors whose names say little.
-const ADVICE: [(&str, &str); 3] = [
+const ADVICE: [(&str, &str); 5] = [
     (
         "CaUsedAsEndEntity",
         "the server presents a certificate of an authority (CA:TRUE) as its own; give it one that the authority has signed",
@@ -13,6 +13,14 @@ const ADVICE: [(&str, &str); 3] = [
     (
         "CertificateRequired",
         "the server wants a certificate of the gateway; set `tls.certificate` and `tls.key` of the upstream",
+    ),
+    (
+        "InvalidContentType",
+        "the server's answer is not TLS; if this port is for plain text, write http in place of https",
+    ),
+    (
+        "tls handshake eof",
+        "the server closed the connection; if this port is for plain text, write http in place of https",
     ),
 ];
 

@@ -161,6 +161,26 @@ fn targets_are_shown_and_only_operators_switch_them() {
     assert_eq!(gateway.admin_get("/targets").json()[0]["taken_out"], true);
 }
 
+#[test]
+fn an_upstream_that_a_reload_leaves_without_a_target_is_said() {
+    let (one, other) = (Upstream::start(), Upstream::start());
+    let targets = |urls: &[&Upstream]| {
+        let urls: Vec<_> = urls.iter().map(|upstream| format!("\"{}\"", upstream.url())).collect();
+        Config::all_to("legacy", urls.join(", ")).batch("/batch")
+    };
+    let gateway = targets(&[&one, &other]).start();
+    assert_eq!(switch(&gateway, &one, "out").text(), "out: it gets no more calls\n");
+    let said = [("kind", "target"), ("level", "WARN"), ("upstream", "legacy")];
+    let lines = gateway.log_lines(&said).len();
+    gateway.write_config(&targets(&[&one]).to_yaml());
+    gateway.wait_for_metric("batchgate_config_reloads_total", &[("result", "taken")], 2.0);
+    until_true("a warning", || gateway.log_lines(&said).len() > lines);
+    assert_eq!(gateway.batch(&gets(1)).statuses(), [503]);
+    assert_eq!(switch(&gateway, &one, "in").status, 200);
+    let alone = switch(&gateway, &one, "out").text();
+    assert_eq!(alone, "out: it gets no more calls; the upstream has no target left that does\n");
+}
+
 fn switch(gateway: &Gateway, target: &Upstream, action: &str) -> Reply {
     Request::new("POST", &format!("/targets/legacy/{}/{action}", target.address())).send(gateway.admin())
 }

@@ -181,3 +181,38 @@ fn targets_are_judged_by_the_new_authority_and_get_the_new_certificate() {
     assert_eq!(gateway.send(&Request::get("/two")).text(), "CN=bob");
     assert_eq!(gateway.metrics().count("batchgate_config_reloads_total", &[("result", "taken")]), 1);
 }
+
+/// A file that is gone may be noticed only at the next start, which fails.
+#[test]
+fn a_file_that_is_gone_is_said_once_and_that_it_is_back() {
+    let (upstream, authority) = (Upstream::start(), Certificate::for_loopback());
+    let files = Files::holding(&named(&authority, "old"));
+    let keys = files.file("keys.txt");
+    fs::write(&keys, format!("robot:{}\n", "a".repeat(64))).unwrap();
+    let config = Config::all_to("svc", upstream.url());
+    let config = config.raw(format!("auth: {{ paths: [/none], api_keys: {{ file: {} }} }}", keys.display()));
+    let gateway = config.setup().with_tls_of(files.members()).start();
+    let config = gateway.config_file();
+    for (file, kind) in [
+        (files.file("tls.crt"), "certificate"),
+        (files.file("tls.key"), "certificate"),
+        (keys, "reload"),
+        (config, "reload"),
+    ] {
+        let content = fs::read(&file).unwrap();
+        let name = file.display().to_string();
+        let said = |level: &str| gateway.log_lines(&[("kind", kind), ("level", level), ("file", &name)]);
+        fs::remove_file(&file).unwrap();
+        until_true(&format!("a warning of {name}"), || !said("WARN").is_empty());
+        assert_eq!(said("WARN")[0]["reason"], "does not exist");
+        assert_eq!(gateway.send(&Request::get("/a")).status, 200);
+        assert_eq!(subject_at(gateway.tls_address(), None), "old");
+        let again = file.with_extension("again");
+        fs::write(&again, content).unwrap();
+        fs::rename(&again, &file).unwrap();
+        until_true(&format!("{name} again"), || !said("INFO").is_empty());
+        assert_eq!((said("WARN").len(), said("INFO").len()), (1, 1), "{name}");
+    }
+    assert_eq!(gateway.metrics().count(RENEWALS, &[]), 0);
+    assert_eq!(gateway.metrics().count("batchgate_config_reloads_total", &[]), 1);
+}

@@ -68,18 +68,29 @@ mod health {
     }
 
     #[test]
-    fn no_answer_is_one_line_and_exit_code_1() {
+    fn no_answer_says_why_and_what_to_look_at() {
         let nobody = loopback(free_port()).to_string();
         let (_folder, off) = file("off.yaml", "admin: off");
         let (_other, wrong) = file("wrong.yaml", "admin: 9901");
-        for (arguments, part) in [
-            (["--admin", nobody.as_str()], "not ready: no connection to 127.0.0.1:"),
-            (["--admin", "unix:/nowhere.sock"], "no connection to unix:/nowhere.sock"),
-            (["--config", off.as_str()], "`admin` is `off`"),
-            (["--config", wrong.as_str()], "write `0.0.0.0:9901`"),
+        let (_third, no_yaml) = file("no.yaml", "admin: [");
+        let gateway = Gateway::start("routes: [{ path: /, respond: { status: 200, body: fine } }]");
+        let proxy = gateway.address().to_string();
+        for (arguments, expected, part) in [
+            (["--admin", nobody.as_str()], 1, "not ready: no connection to 127.0.0.1:"),
+            (["--admin", nobody.as_str()], 1, "; look whether the gateway runs, and whether"),
+            (["--admin", "unix:/nowhere.sock"], 1, "no connection to unix:/nowhere.sock"),
+            (["--admin", proxy.as_str()], 1, "answers 200 OK, but not as an admin listener does: fine; "),
+            (["--config", off.as_str()], 2, "`admin` is `off`"),
+            (["--config", wrong.as_str()], 2, "write `0.0.0.0:9901`"),
+            (
+                ["--config", no_yaml.as_str()],
+                2,
+                "not known: the configuration does not say where to ask\nerror: ",
+            ),
+            (["--config", "/nowhere.yaml"], 2, "/nowhere.yaml"),
         ] {
             let output = run(batchgate().arg("health").args(arguments));
-            assert_eq!(code(&output), Some(1));
+            assert_eq!(code(&output), Some(expected), "{}", text(&output));
             assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
         }
         for (address, part) in
@@ -99,6 +110,7 @@ mod standard_input {
     fn a_configuration_is_checked_from_it() {
         let good = run_with_input(&["check", "--config", "-"], &format!("listen: 127.0.0.1:80\n{RESPONDS}"));
         assert_eq!(code(&good), Some(0), "{}", text(&good));
+        assert!(text(&good).starts_with("standard input: ok ("), "{}", text(&good));
         let bad = run_with_input(&["check", "--config", "-"], "listen: 127.0.0.1:80\nroutez: []");
         assert_eq!(code(&bad), Some(1));
         assert!(text(&bad).contains("--> standard input:2:1"), "{}", text(&bad));
@@ -196,6 +208,20 @@ mod several_files {
         let output = run(batchgate().args(["check", "--strict", "--config", &file]));
         assert_eq!(code(&output), Some(0), "{}", text(&output));
     }
+
+    #[test]
+    fn no_file_includes_itself() {
+        for (name, code_of_check, said) in
+            [("batchgate.yaml", 1, "is the file that includes it"), ("batch*.yaml", 0, "fits no file")]
+        {
+            let yaml = format!("listen: 127.0.0.1:80\n{RESPONDS}\ninclude: [\"{name}\"]");
+            let (_folder, file) = file("batchgate.yaml", &yaml);
+            let output = run(batchgate().args(["check", "--config", &file]));
+            assert_eq!(code(&output), Some(code_of_check), "{name}");
+            let said_once = text(&output).contains(said) && text(&output).matches(" -->").count() == 1;
+            assert!(said_once, "{}", text(&output));
+        }
+    }
 }
 
 mod output {
@@ -235,11 +261,10 @@ mod output {
         for command in COMMANDS {
             let full = of(command, fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
             assert_eq!(code(&full), Some(1), "{command}: {}", text(&full));
-            assert!(
-                text(&full).contains("standard output can't be written: No space left"),
-                "{}",
-                text(&full)
-            );
+            let name = command.split(' ').next().filter(|name| !name.starts_with('-'));
+            let name = name.map_or_else(String::new, |name| format!(" {name}"));
+            let said = format!("batchgate{name}: standard output can't be written: No space left");
+            assert!(text(&full).contains(&said), "{}", text(&full));
         }
     }
 
@@ -373,12 +398,13 @@ mod check {
     const ROUTES: &str = "listen: 127.0.0.1:80
 upstreams: { orders: { targets: [\"http://127.0.0.1:9001/rest\"] } }
 routes:
-  - { path: /, redirect: { to: \"https://other.example/\" } }
+  - { path: /, redirect: { to: \"https://other.example/\" }, auth: off }
   - { path: \"/orders/{id}\", upstream: orders, methods: [GET, PATCH] }
   - { path: /orders, upstream: orders }
   - { path: /, hosts: [\"*.example.com\", api.example.com], respond: { status: 404 } }
   - { path: /, match: { methods: [POST], headers: { X-Version: \"2\", Authorization: \"Basic eDp5\" } }, respond: { status: 405 } }
-batch: [{ path: /batch }]
+auth: { forward: { upstream: orders, path: /check } }
+batch: [{ path: /batch, auth: forward }]
 bulk: [{ path: /orders, methods: [PATCH], each: \"/orders/{id}\" }]
 ";
 
@@ -391,15 +417,15 @@ bulk: [{ path: /orders, methods: [PATCH], each: \"/orders/{id}\" }]
             written.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert!(!written.contains("eDp5"), "{written}");
         let expected = [
-            "host path match leads to methods name",
-            "- /batch - batch endpoint - /batch",
-            "- /orders - bulk route PATCH /orders",
-            "api.example.com / - answer 404 - *.example.com,api.example.com/",
-            "*.example.com / - answer 404 - *.example.com,api.example.com/",
-            "- /orders/{id} - orders, as /rest/orders/{id} GET, PATCH, HEAD /orders/{id}",
-            "- /orders - orders, as /rest/orders - /orders",
-            "- / POST, x-version: 2, authorization answer 405 - / POST X-Version=2 Authorization",
-            "- / - redirect 308 to https://other.example/ - /",
+            "host path match leads to methods auth name",
+            "- /batch - batch endpoint - forward /batch",
+            "- /orders - bulk route PATCH - /orders",
+            "api.example.com / - answer 404 - - *.example.com,api.example.com/",
+            "*.example.com / - answer 404 - - *.example.com,api.example.com/",
+            "- /orders/{id} - orders, as /rest/orders/{id} GET, PATCH, HEAD - /orders/{id}",
+            "- /orders - orders, as /rest/orders - - /orders",
+            "- / POST, x-version: 2, authorization answer 405 - - / POST X-Version=2 Authorization",
+            "- / - redirect 308 to https://other.example/ - off /",
         ];
         assert_eq!(lines[..expected.len()], expected);
         let (_, report) = checked(&["--routes"], ROUTES);
@@ -408,7 +434,7 @@ bulk: [{ path: /orders, methods: [PATCH], each: \"/orders/{id}\" }]
         assert_eq!(
             rows[4],
             json!({"host": null, "path": "/orders/{id}", "match": [], "leads_to": "orders, as /rest/orders/{id}",
-                "methods": "GET, PATCH, HEAD", "name": "/orders/{id}"})
+                "methods": "GET, PATCH, HEAD", "auth": null, "name": "/orders/{id}"})
         );
         assert_eq!(checked(&[], ROUTES).1["routes"], json!(null));
     }

@@ -116,6 +116,8 @@ fn other_pages_may_neither_read_nor_write() {
 fn what_can_not_be_sent_says_why() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream);
+    let refused = Request::get("/send").send(gateway.admin());
+    assert_eq!((refused.status, refused.header("Allow")), (405, Some("POST")));
     for (body, expected) in [
         (json!({"path": "/batch", "headers": [["Content-Type", "application/json"]], "body": "{"}), 200),
         (json!({"path": "no path", "headers": [], "body": ""}), 400),

@@ -121,7 +121,7 @@ fn nobody_writes_lines_into_the_log() {
         let upstream = Upstream::answering(|_| Answer::text(500, "no\nforged: body"));
         let config = Config::all_to("legacy", upstream.url()).batch("/batch");
         let gateway = config.raw(format!("log: {{ format: {format} }}")).start();
-        let id = "id\nforged: id\u{1b}[31m\r\u{2028}";
+        let id = "id\nforged: id\u{1b}[31m\r\u{2028}\u{202e}";
         gateway.batch(&json!({"requests": [
             {"id": id, "method": "GET", "url": "/a?x=%0Aforged: query"}, {"id": "x", "method": "GET\nforged: x", "url": "/b"},
             {"id": "y", "method": "GET", "url": "/c\nforged: url"}, {"id": "last-one", "method": "GET", "url": "/d"},
@@ -129,7 +129,7 @@ fn nobody_writes_lines_into_the_log() {
         gateway.process().line_with(&["last-one"]);
         for line in gateway.process().lines() {
             assert!(!line.trim_start().starts_with("forged"), "{format}: {line}");
-            assert!(!line.contains('\u{1b}') && !line.contains('\r'), "{format}: {line:?}");
+            assert!(!line.contains(['\u{1b}', '\r', '\u{2028}', '\u{202e}']), "{format}: {line:?}");
         }
     }
 }
@@ -272,15 +272,22 @@ fn an_access_log_that_cant_be_opened_keeps_the_gateway_from_starting() {
 fn every_item_may_have_a_line() {
     let upstream = Upstream::start();
     let config = Config::all_to("legacy", upstream.url()).batch("/batch");
-    let gateway =
-        config.raw("log: { access: { level: items, format: text, fields: [kind, id, status] } }").start();
-    let items = [("a", "/a"), ("b", "//b")].map(|(id, url)| json!({"id": id, "method": "GET", "url": url}));
+    let gateway = config
+        .raw("log: { access: { level: items, format: text, fields: [kind, id, status, method] } }")
+        .start();
+    let items = [("a", "GET", "/a"), ("b", "GET", "//b"), ("d", "G<T", "/d"), ("e", "BREW", "/e")];
+    let items = items.map(|(id, method, url)| json!({"id": id, "method": method, "url": url}));
     gateway.batch(&json!({ "requests": items }));
     gateway.process().line_with(&["kind=batch"]);
     gateway.send(&Request::lines("{\"id\":\"c\",\"method\":\"GET\",\"url\":\"/c\"}\n"));
-    gateway.process().line_with(&["kind=item id=c status=200"]);
+    gateway.process().line_with(&["kind=item id=c status=200 method=GET"]);
     let lines = gateway.process().lines();
-    for line in ["kind=item id=a status=200", "kind=item id=b status=400"] {
+    for line in [
+        "kind=item id=a status=200 method=GET",
+        "kind=item id=b status=400 method=GET",
+        "kind=item id=d status=400 method=_OTHER",
+        "kind=item id=e status=200 method=_OTHER",
+    ] {
         assert_eq!(lines.iter().filter(|found| *found == line).count(), 1, "{line}: {lines:?}");
     }
 }

@@ -101,7 +101,7 @@ fn gauges_of_what_a_reload_removes_go() {
     assert!(gauges(&gateway, "upstream=\"stays\"").len() >= 5);
 }
 
-/// A change that waits for the next start is not forgotten with the next reload.
+/// A change that waits for the next start is not forgotten with the next reload, and never shown as if it were in use.
 #[test]
 fn every_reload_says_what_waits_for_the_next_start() {
     let upstream = Upstream::start();
@@ -120,5 +120,8 @@ fn every_reload_says_what_waits_for_the_next_start() {
         taken(round);
         until(&format!("{lines} warnings after reload {round}"), || (waiting() >= lines).then_some(()));
         assert_eq!(waiting(), lines, "after reload {round}");
+        let shown = gateway.admin_get("/config").text();
+        assert!(shown.contains("\nthreads: 1\n"), "after reload {round}: {shown}");
+        assert_eq!(shown.starts_with('#'), threads == 2, "after reload {round}: {shown}");
     }
 }

@@ -1,5 +1,7 @@
 //! `batchgate send`: large files become batches, what is retryable is sent once more, and the exit code says how it went.
 
+mod signals;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -223,6 +225,8 @@ fn a_wrong_command_line_sends_nothing() {
         (&["--timeout", "5s"], "write a number of seconds"),
         (&["--content-type", "ndjson"], "write a media type"),
         (&["-H", "nothing"], "Name: value"),
+        (&["-H", "accept: text/html"], "send reads results as JSON"),
+        (&["-H", "Content-Length: 7"], "where a batch ends"),
         (&["--method", "PATCH", "--path", "/orders/{order}"], "the header line has no `order`"),
         (&["--method", "PUT", "--path", "/orders/{id}", "--body", "id,status"], "has no `status`"),
         (&["--content-type", "application/xml", "--method", "PUT", "--path", "/a"], "for records"),
@@ -265,88 +269,6 @@ fn a_results_file_is_not_destroyed() {
     assert_eq!(fs::read_to_string(&unreadable.results).unwrap(), "an earlier run");
 }
 
-mod signals {
-    use super::*;
-
-    /// A run of three batches with an item each. The first has its result, and the second waits at the gate.
-    fn run_until_the_second(gate: &Gate) -> (Upstream, Gateway, Sent, Process) {
-        let waiting = gate.clone();
-        let (arrives, arrival) = mpsc::channel();
-        let upstream = Upstream::answering(move |request| {
-            if request.target == "/2" {
-                arrives.send(()).unwrap();
-                waiting.pass();
-            }
-            Answer::text(200, "ok")
-        });
-        // Whatever the machine does meanwhile, the item does not run out of time.
-        let gateway = Setup::tuned(&upstream.url(), "timeout: { item: 1m }", "deadline: 1m").start();
-        let lines =
-            ["/1", "/2", "/3"].map(|url| format!("{{\"method\":\"GET\",\"url\":\"{url}\"}}\n")).concat();
-        let sent = Sent::new("items.ndjson", &lines);
-        let mut command = batchgate();
-        command.args(["send", "--url", &url(&gateway), "--batch-size", "1", "--concurrency", "1"]);
-        command.arg("--results").arg(&sent.results).arg(&sent.file);
-        let process = Process::start("send", command);
-        arrival.recv_timeout(PATIENCE).unwrap();
-        (upstream, gateway, sent, process)
-    }
-
-    #[test]
-    fn what_is_under_way_ends_first() {
-        for (signal, code) in [("INT", 130), ("TERM", 143)] {
-            let gate = Gate::closed();
-            let (upstream, _gateway, sent, process) = run_until_the_second(&gate);
-            process.signal(signal);
-            process.line_with(&[signal, "nothing more is sent"]);
-            gate.open();
-            assert_eq!(process.wait().code(), Some(code));
-            let said = process.final_output();
-            assert!(said.contains("2 items in 2 batches, 0 failed"), "{said}");
-            assert!(said.contains(&format!("ended by SIG{signal}; the records without results")), "{said}");
-            let results: Vec<_> = sent.results().iter().map(|result| result["status"].clone()).collect();
-            assert_eq!(results, [json!(200), json!(200)]);
-            assert!(upstream.requests_to("/3").is_empty());
-        }
-    }
-
-    #[test]
-    fn a_second_signal_leaves_what_is_under_way_and_says_so() {
-        let gate = Gate::closed();
-        let (_upstream, _gateway, sent, process) = run_until_the_second(&gate);
-        process.signal("INT");
-        process.line_with(&["SIGINT: "]);
-        process.signal("INT");
-        assert_eq!(process.wait().code(), Some(130));
-        gate.open();
-        let results = sent.results();
-        assert_eq!((results.len(), &results[1]["status"]), (2, &Value::Null), "{results:?}");
-        assert!(results[1]["problem"].as_str().unwrap().contains("nobody can say"), "{results:?}");
-        assert!(process.final_output().contains("2 items in 2 batches, 1 failed"), "{}", process.output());
-    }
-
-    #[test]
-    fn a_run_that_waits_for_its_input_or_for_a_pause_can_be_ended() {
-        let upstream = Upstream::answering(|_| Answer::text(503, "busy").header("Retry-After", "50"));
-        let gateway = Gateway::before(&upstream);
-        let mut command = batchgate();
-        command.args(["send", "--url", &url(&gateway), "--content-type", "application/x-ndjson", "-"]);
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        drop(command);
-        let item = "{\"method\":\"GET\",\"url\":\"/a\"}\n".repeat(100);
-        writer.write_all(item.as_bytes()).unwrap();
-        // Its batch waits for 50 seconds, and the next one has no end yet.
-        until_true("the batch", || !upstream.requests().is_empty());
-        assert!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-        let output = child.wait_with_output().unwrap();
-        drop(writer);
-        assert_eq!(code(&output), Some(143), "{}", text(&output));
-        assert!(text(&output).contains("100 items in 1 batch, 100 failed"), "{}", text(&output));
-    }
-}
-
 #[test]
 fn results_that_cant_be_written_end_it_after_what_is_under_way() {
     let (second_arrives, gate) = (Gate::closed(), Gate::closed());
@@ -383,13 +305,18 @@ fn what_stands_in_the_way_is_said() {
     let busy_until = Upstream::answering(|_| {
         Answer::text(503, "busy").header("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT")
     });
+    let page = Upstream::answering(|_| Answer::text(200, "<h1>Hello</h1>"));
     let refused = format!("http://{}", loopback(free_port()));
+    let no_tls = page.url().replace("http:", "https:");
     let line = "{\"method\":\"GET\",\"url\":\"/a\"}\n";
     let batch = r#"{"requests":[{"method":"GET","url":"/a"}]}"#;
     for (url, part) in [
         (refused.as_str(), "no connection to 127.0.0.1:"),
         (&moving.url(), "307 Temporary Redirect, Location: https://new.example/batch; --url and --endpoint"),
         (&busy_until.url(), "but send waits 60 s at most"),
+        (&page.url(), "(200 OK) is not that of a batch endpoint"),
+        (&page.url(), "text/plain: <h1>Hello</h1>"),
+        (&no_tls, "write http in place of https"),
     ] {
         let sent = Sent::new("items.ndjson", line);
         let output = sent.to(url, &["--retries", "1"]);

@@ -30,6 +30,11 @@ use send::NotSent;
 pub(crate) struct Admin(pub(crate) Arc<Gateway>);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What `/readyz` says. `batchgate health` knows a gateway by it.
+pub(crate) const READY: &[u8] = b"ready\n";
+pub(crate) const DRAINING: &[u8] = b"draining\n";
+
 const YAML: &str = "application/yaml";
 
 const INDEX: &str = "batchgate\n\n\
@@ -48,6 +53,7 @@ impl PlainHandler for Admin {
         let request_id = HeaderValue::from_str(RequestId::from_headers(request.headers()).as_str());
         let mut reply = match (request.method(), request.uri().path()) {
             (&Method::POST, "/send") => self.send(&request).await,
+            (_, "/send") => not_allowed("POST"),
             _ => self.find_answer(&request),
         };
         if let Ok(request_id) = request_id {
@@ -79,9 +85,7 @@ impl Admin {
             };
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
-            refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return refused;
+            return not_allowed("GET, HEAD");
         }
         let path = request.uri().path();
         let accept = Accept::from_headers(request.headers());
@@ -104,8 +108,8 @@ impl Admin {
             "/targets" => reply(StatusCode::OK, JSON, targets::list(&self.0.snapshot())),
             "/batches" => guarded(request, || reply(StatusCode::OK, JSON, batches::list(&self.0.recent))),
             "/healthz" => reply(StatusCode::OK, TEXT, "ok\n"),
-            "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
-            "/readyz" => reply(StatusCode::OK, TEXT, "ready\n"),
+            "/readyz" if self.0.is_draining() => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, DRAINING),
+            "/readyz" => reply(StatusCode::OK, TEXT, READY),
             "/config" if Accept::from_headers(request.headers()).prefers(JSON, YAML) => {
                 reply(StatusCode::OK, JSON, self.0.snapshot().settings.shown_as_json())
             }
@@ -121,6 +125,13 @@ fn guarded(request: &Request<Bytes>, answer: impl FnOnce() -> Response<Bytes>) -
         Ok(()) => answer(),
         Err(refusal) => refused(refusal),
     }
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Bytes> {
+    let first = allowed.split(',').next().unwrap_or(allowed);
+    let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("use {first}\n"));
+    refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    refused
 }
 
 fn refused(refusal: Refusal) -> Response<Bytes> {

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -13,7 +12,7 @@ use serde_json::json;
 use super::guard::may_write;
 use crate::clock::Stopwatch;
 use crate::config::{ListenAddress, Settings};
-use crate::header::field::is_hop_by_hop;
+use crate::header::field::is_of_framing;
 use crate::http_client::{HttpClient, Server};
 
 /// Larger replies are not for a browser's text field.
@@ -52,7 +51,11 @@ pub(super) async fn send(settings: &Settings, request: &Request<Bytes>) -> Resul
     let composed: Composed = serde_json::from_slice(request.body()).map_err(|error| {
         bad(&format!("write {{\"path\": …, \"headers\": [[name, value], …], \"body\": …}} as JSON: {error}"))
     })?;
-    if let Some([name, _]) = composed.headers.iter().find(|[name, _]| frames(name)) {
+    if let Some([name, _]) = composed
+        .headers
+        .iter()
+        .find(|[name, _]| HeaderName::try_from(name).is_ok_and(|name| is_of_framing(&name)))
+    {
         return Err(bad(&format!("leave {name} out: the gateway sets what frames the batch")));
     }
     let batch = composed.request().map_err(|error| bad(&error))?;
@@ -75,12 +78,6 @@ impl Composed {
         }
         request.body(self.body.into())
     }
-}
-
-/// Whether a field says where the body ends, or is about the connection. A wrong one would leave the front waiting.
-fn frames(name: &str) -> bool {
-    let name = HeaderName::try_from(name);
-    name.is_ok_and(|name| is_hop_by_hop(&name) || name == CONTENT_LENGTH || name == EXPECT)
 }
 
 fn shown(reply: &Response<Bytes>, took: Duration) -> String {

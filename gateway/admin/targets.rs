@@ -86,13 +86,20 @@ pub(super) fn switch(snapshot: &Snapshot, path: &str) -> (StatusCode, &'static s
         "in" => ByHand::In,
         _ => return NO_TARGET,
     };
-    let is_there = snapshot.named(&upstream).is_some_and(|upstream| upstream.targets.switch(&target, to));
-    if !is_there {
+    let Some(switched) = snapshot.named(&upstream).filter(|upstream| upstream.targets.switch(&target, to))
+    else {
         return NO_TARGET;
-    }
+    };
+    let text = match to {
+        ByHand::In => "in: it gets calls again\n",
+        ByHand::Out if switched.targets.are_all_out() => {
+            "out: it gets no more calls; the upstream has no target left that does\n"
+        }
+        ByHand::Out => "out: it gets no more calls\n",
+    };
     let (upstream, target, out) = (upstream.as_ref(), target.as_ref(), to == ByHand::Out);
     tracing::warn!(kind = "target", upstream, target, out, "an operator took a target out or put it back");
-    (StatusCode::OK, if out { "out: it gets no more calls\n" } else { "in: it gets calls again\n" })
+    (StatusCode::OK, text)
 }
 
 const NO_TARGET: (StatusCode, &str) = (

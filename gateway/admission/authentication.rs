@@ -56,6 +56,9 @@ async fn by_ways(
 ) -> Result<Identity, AdmissionRefusal> {
     let may_use = |way: AuthWay| only.is_none_or(|only| only == way);
     let challenges = Challenges::of(auth, only);
+    if challenges.all().is_empty() {
+        return Err(AdmissionRefusal::NoWay);
+    }
     let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenges.all() };
     if let Some(keys) = auth.api_keys.as_ref().filter(|_| may_use(AuthWay::ApiKeys))
         && let Some(key) = credential(&head.headers, &keys.header, "bearer").map_err(refuse)?
@@ -78,7 +81,6 @@ async fn by_ways(
     }
     match auth.forward.as_ref().filter(|_| may_use(AuthWay::Forward)) {
         Some(forward) => ask(forward, caller, head, service, &challenges).await,
-        None if challenges.all().is_empty() => Err(refuse("no way of `auth` gives access here")),
         None => Err(refuse("a credential is missing")),
     }
 }

@@ -27,10 +27,11 @@ pub enum AdmissionRefusal {
     /// The client is known and has no access.
     #[error("the authentication service refused this client (auth.forward)")]
     Forbidden,
+    /// No credential gives access, so a client is not asked for one (RFC 9110 §15.5.4).
+    #[error("no credential gives access here (auth)")]
+    NoWay,
     /// The client is known by another credential than the route wants.
-    #[error(
-        "the route of this item wants another credential than the one that came with the batch (routes.auth)"
-    )]
+    #[error("the route of this item wants another credential than the one that came with the batch (auth)")]
     OtherCredential,
     /// It is not known now whether the client has access.
     #[error("{problem}")]

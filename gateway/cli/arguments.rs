@@ -73,7 +73,8 @@ without warnings); 1 it can't.")]
   batchgate health --admin unix:/run/batchgate/admin.sock
 
 In a Dockerfile: HEALTHCHECK CMD [\"batchgate\", \"health\"]. Exit codes: 0 the gateway takes requests; 1 it is draining, or does
-not answer within 5 seconds, and stderr says why.")]
+not answer within 5 seconds; 2 it is not known where to ask, because the command line or the configuration is wrong. stderr says
+why.")]
     Health(HealthArguments),
     /// Shows what would happen to each item of a batch; sends nothing
     #[command(after_help = "Examples:
@@ -152,6 +153,26 @@ terminal is coloured unless NO_COLOR is set.")]
   batchgate man import openapi > batchgate-import-openapi.1
   batchgate man check | man -l -")]
     Man(ManArguments),
+}
+
+impl Command {
+    /// The word that calls it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Check(_) => "check",
+            Self::Health(_) => "health",
+            Self::Explain(_) => "explain",
+            Self::Send(_) => "send",
+            Self::Init(_) => "init",
+            Self::Schema => "schema",
+            Self::Import(_) => "import",
+            Self::Openapi(_) => "openapi",
+            Self::Demo(_) => "demo",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -60,7 +60,11 @@ struct Entry<'a> {
 
 /// Lists what is wrong.
 pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
-    let (loaded, found) = match arguments.file.source().and_then(|source| source.load()) {
+    let source = arguments.file.source();
+    // `-` would look like an option.
+    let name =
+        source.as_ref().map_or_else(|_| arguments.file.config.display().to_string(), ToString::to_string);
+    let (loaded, found) = match source.and_then(|source| source.load()) {
         Ok(Loaded { settings, warnings, .. }) => (Some(settings), warnings),
         Err(errors) => (None, errors),
     };
@@ -69,8 +73,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
     if arguments.json {
         let report = Report { ok: passes, routes, ..Report::from_found(&found) };
         print_line(serde_json::to_string_pretty(&report)?)?;
-        let file = arguments.file.config.display().to_string();
-        return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(file).into()) };
+        return if passes { Ok(()) } else { Err(CheckError::ReportedAsJson(name).into()) };
     }
     let Some(settings) = loaded.filter(|_| passes) else { return Err(CheckError::Reported(found).into()) };
     if !found.is_empty() {
@@ -80,8 +83,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), Box<dyn Error>> {
         print_line(routes)?;
     }
     print_line(format_args!(
-        "{}: ok ({}, {}, {})",
-        arguments.file.config.display(),
+        "{name}: ok ({}, {}, {})",
         counted(settings.upstreams.len() as u64, "upstream", "upstreams"),
         counted(settings.routes.routes().len() as u64, "route", "routes"),
         counted(settings.batch.len() as u64, "batch endpoint", "batch endpoints"),

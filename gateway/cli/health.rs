@@ -3,11 +3,13 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 
+use crate::admin::{DRAINING, READY};
 use crate::config::{ConfigSource, Diagnostics, ListenAddress, Override};
 use crate::http_client::{ClientError, HttpClient, Server};
 use crate::terminal::{one_line, print_line};
@@ -31,21 +33,56 @@ pub(super) struct HealthArguments {
     pub(super) overrides: Vec<Override>,
 }
 
-/// Why the gateway is not ready.
+/// Why the gateway is not ready, or nobody knows.
 #[derive(Debug, thiserror::Error)]
 enum HealthError {
-    #[error("{0}")]
+    #[error("batchgate health: not known: the configuration does not say where to ask\n{0}")]
     Configuration(#[from] Diagnostics),
     #[error("batchgate health: not known: `admin` is `off` in {0}")]
     NoAdmin(ConfigSource),
-    #[error("batchgate health: not ready: {0}")]
+    #[error("batchgate health: not ready: {0}{hint}", hint = hint(.0))]
     NoAnswer(#[from] ClientError),
     #[error("batchgate health: not ready: {server} answers {status}: {text}")]
     Refused { server: Server, status: StatusCode, text: String },
+    #[error(
+        "batchgate health: not ready: {server} answers {status}, but not as an admin listener does: {text}; ask the address that `admin` has in the configuration"
+    )]
+    Another { server: Server, status: StatusCode, text: String },
     #[error("batchgate health: {0}")]
     System(#[from] std::io::Error),
     #[error("batchgate health: {0}")]
     Request(#[from] http::Error),
+}
+
+/// What to look at.
+const fn hint(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::NotConnected { .. } => {
+            "; look whether the gateway runs, and whether its configuration has this address as `admin`"
+        }
+        ClientError::NoReply { .. } | ClientError::TooLarge { .. } => {
+            "; look whether its configuration has this address as `admin`"
+        }
+        ClientError::TimedOut { .. } => "",
+    }
+}
+
+impl HealthError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Configuration(_) | Self::NoAdmin(_) => ExitCode::from(2),
+            Self::NoAnswer(_)
+            | Self::Refused { .. }
+            | Self::Another { .. }
+            | Self::System(_)
+            | Self::Request(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// What the shell gets for this error, if it is one of this command.
+pub(super) fn exit_code(error: &(dyn Error + 'static)) -> Option<ExitCode> {
+    error.downcast_ref::<HealthError>().map(HealthError::exit_code)
 }
 
 /// Asks, and returns an error if the gateway is not ready.
@@ -62,9 +99,15 @@ fn ask(arguments: HealthArguments) -> Result<(), HealthError> {
     let client = HttpClient { timeout: TIMEOUT, max_reply: MAX_REPLY, tls: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reply = runtime.block_on(client.send(&server, request))?;
-    if reply.status() != StatusCode::OK {
-        let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
-        return Err(HealthError::Refused { server, status: reply.status(), text });
+    let (status, body) = (reply.status(), &**reply.body());
+    let text = one_line(&String::from_utf8_lossy(body), SHOWN);
+    // Whatever else listens there may answer anything with 200: the service behind a route, for one.
+    match status {
+        StatusCode::OK if body == READY => {}
+        StatusCode::SERVICE_UNAVAILABLE if body == DRAINING => {
+            return Err(HealthError::Refused { server, status, text });
+        }
+        _ => return Err(HealthError::Another { server, status, text }),
     }
     // The exit code is the answer: a full disk must not make a gateway that is ready look dead.
     let _ = print_line("ready");

@@ -68,7 +68,7 @@ enum Failure {
     Configuration(String, Diagnostics),
     #[error(transparent)]
     NoFile(#[from] NewFileError),
-    #[error(transparent)]
+    #[error("batchgate import: {0}")]
     Unwritten(#[from] Unwritten),
 }
 

@@ -1,6 +1,7 @@
 //! The command line: reads it, runs the command, and turns the result into an exit code.
 //!
-//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong, 130 and 143 a signal has ended `send`.
+//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong, or the configuration that `health` asks for an address, 130 and
+//! 143 a signal has ended `send`.
 
 mod arguments;
 mod check;
@@ -24,7 +25,7 @@ use clap::Parser;
 
 use crate::config;
 use crate::process::lifecycle;
-use crate::terminal::{print_error, print_line, unless_closed};
+use crate::terminal::{Unwritten, print_error, print_line, unless_closed};
 use arguments::{Cli, Command};
 
 /// Runs the program.
@@ -36,7 +37,8 @@ pub fn main() -> ExitCode {
             Ok(message) => misused(&message),
             Err(error) => {
                 print_error(&error);
-                send::exit_code(&*error).unwrap_or(ExitCode::FAILURE)
+                let own = send::exit_code(&*error).or_else(|| health::exit_code(&*error));
+                own.unwrap_or(ExitCode::FAILURE)
             }
         },
         Err(message) => misused(&message),
@@ -46,7 +48,7 @@ pub fn main() -> ExitCode {
 /// Says what is wrong with the command line. `--help` and `--version` come here too, with 0.
 fn misused(message: &clap::Error) -> ExitCode {
     if let Err(error) = unless_closed(message.print()) {
-        print_error(error);
+        print_error(format_args!("batchgate: {error}"));
         return ExitCode::FAILURE;
     }
     u8::try_from(message.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -54,6 +56,14 @@ fn misused(message: &clap::Error) -> ExitCode {
 
 /// Runs a command. Its error is what people read on stderr.
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let name = command.name();
+    execute(command).map_err(|error| match error.downcast::<Unwritten>() {
+        Ok(unwritten) => format!("batchgate {name}: {unwritten}").into(),
+        Err(error) => error,
+    })
+}
+
+fn execute(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Run(file) => lifecycle::run(file.source()?),
         Command::Check(arguments) => check::run(&arguments),

@@ -7,13 +7,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::config::{BatchEndpoint, Settings};
 use crate::route::{MethodSet, Placed, Route, RouteAction};
 
 /// What an empty column shows.
 const NOTHING: &str = "-";
 /// The names of the columns.
-const COLUMNS: [&str; 6] = ["host", "path", "match", "leads to", "methods", "name"];
+const COLUMNS: [&str; 7] = ["host", "path", "match", "leads to", "methods", "auth", "name"];
 
 /// Every way in, in the order of precedence.
 #[derive(Serialize)]
@@ -32,6 +32,8 @@ struct Row {
     leads_to: String,
     /// The methods that it allows; `None`: any.
     methods: Option<String>,
+    /// Who has access, if it says so itself: `off`, a way or a name; `None`: as `auth` says.
+    auth: Option<String>,
     /// Its name in metrics and logs.
     name: String,
 }
@@ -39,11 +41,10 @@ struct Row {
 impl RouteRows {
     /// The rows of a configuration.
     pub(super) fn new(settings: &Settings) -> Self {
-        let endpoints =
-            settings.batch.iter().map(|endpoint| Row::of_items(endpoint.url(), "batch endpoint", None));
+        let endpoints = settings.batch.iter().map(|endpoint| Row::of_items(endpoint, "batch endpoint", None));
         let bulk = settings.bulk.iter().map(|bulk| {
             let methods = MethodSet::Only(bulk.methods.clone()).allow_value();
-            Row::of_items(bulk.endpoint.url(), "bulk route", Some(methods))
+            Row::of_items(&bulk.endpoint, "bulk route", Some(methods))
         });
         let routes = settings.routes.by_precedence();
         let routes = routes.into_iter().map(|placed| Row::of_route(&placed, settings));
@@ -52,14 +53,17 @@ impl RouteRows {
 }
 
 impl Row {
-    fn of_items(path: String, what: &str, methods: Option<String>) -> Self {
-        let (name, leads_to) = (path.clone(), what.to_owned());
-        Self { host: None, path, conditions: Vec::new(), leads_to, methods, name }
+    fn of_items(endpoint: &BatchEndpoint, what: &str, methods: Option<String>) -> Self {
+        let (path, leads_to) = (endpoint.url(), what.to_owned());
+        let auth = endpoint.auth.as_ref().map(ToString::to_string);
+        Self { host: None, name: path.clone(), path, conditions: Vec::new(), leads_to, methods, auth }
     }
 
     fn of_route(placed: &Placed<'_>, settings: &Settings) -> Self {
-        let Placed { host, route, .. } = placed;
+        let Placed { host, route, index } = placed;
+        let auth = settings.policy(*index).and_then(|policy| policy.auth.as_ref());
         Self {
+            auth: auth.map(ToString::to_string),
             host: host.as_ref().map(ToString::to_string),
             path: route.path.as_str().to_owned(),
             conditions: words(route),
@@ -72,7 +76,7 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         let or_nothing = |cell: String| if cell.is_empty() { NOTHING.to_owned() } else { cell };
         [
             self.host.clone().unwrap_or_default(),
@@ -80,6 +84,7 @@ impl Row {
             self.conditions.join(", "),
             self.leads_to.clone(),
             self.methods.clone().unwrap_or_default(),
+            self.auth.clone().unwrap_or_default(),
             self.name.clone(),
         ]
         .map(or_nothing)

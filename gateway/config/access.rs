@@ -1,6 +1,6 @@
 //! `auth` of routes, batch endpoints and bulk routes: whether what they name is there.
 
-use super::auth::Auth;
+use super::auth::{Auth, AuthDocument};
 use super::auth_way::{Access, AuthWay, OFF};
 use super::batch::BatchDocument;
 use super::bulk::BulkDocument;
@@ -8,6 +8,13 @@ use super::resolver::{Resolved, Resolver};
 use super::route::RouteDocument;
 use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::wrappers::At;
+use crate::route::{CanonicalPath, Strictness};
+
+/// What takes batches or records.
+pub(super) struct Endpoint<'document> {
+    pub(super) path: &'document At<String>,
+    pub(super) auth: Option<&'document At<String>>,
+}
 
 impl Resolver<'_> {
     /// Refuses what wants a way of `auth`, or a name, that is not there.
@@ -35,6 +42,52 @@ impl Resolver<'_> {
                 let _: Resolved<()> = self.refuse(wanted.span, message, help);
             }
             self.one_access(wanted, auth);
+        }
+    }
+
+    /// Warns of names that nothing wants, and of what nobody can reach because `auth` has only names and none is wanted there.
+    pub(super) fn access_of_nobody(
+        &mut self,
+        document: &At<AuthDocument>,
+        auth: &Auth,
+        routes: &[At<RouteDocument>],
+        endpoints: &[Endpoint<'_>],
+    ) {
+        let of_routes = routes.iter().filter_map(|route| route.value.auth.as_ref());
+        let of_endpoints = endpoints.iter().filter_map(|endpoint| endpoint.auth);
+        let wanted: Vec<&str> = of_routes.chain(of_endpoints).map(|wanted| wanted.value.as_str()).collect();
+        for (name, _) in &document.value.named.0 {
+            if !wanted.contains(&name.value.as_str()) {
+                let message = format!("{} gives access to nothing", name.shown());
+                let help =
+                    format!("write `auth: {}` where its clients have access, or remove it", name.value);
+                self.warn(name.span, message, help);
+            }
+        }
+        if !auth.ways.is_empty() {
+            return;
+        }
+        let names: Vec<_> = auth.named.iter().map(|(name, _)| name.as_ref()).collect();
+        let help = match names.as_slice() {
+            [one] => format!("write `auth: {one}` there"),
+            several => format!("write `auth` there, with one of {}", several.join(", ")),
+        };
+        let is_covered = |path: &str| match &auth.paths {
+            None => true,
+            Some(_) => CanonicalPath::parse(path, Strictness::Proxied).is_ok_and(|path| auth.covers(&path)),
+        };
+        for RouteDocument { path, auth: wanted, .. } in routes.iter().map(|route| &route.value) {
+            if wanted.is_none() && is_covered(&path.value) {
+                let message =
+                    format!("nobody has access to the route {}: `auth` has only names", path.shown());
+                self.warn(path.span, message, format!("{help}, or `auth: off`"));
+            }
+        }
+        for Endpoint { path, auth: wanted } in endpoints {
+            if wanted.is_none() {
+                let message = format!("nobody has access to {}: `auth` has only names", path.shown());
+                self.warn(path.span.or(document.span), message, help.clone());
+            }
         }
     }
 

@@ -175,7 +175,8 @@ impl Ways {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nobody can come in by them.
+    pub(super) fn is_empty(&self) -> bool {
         !AuthWay::ALL.into_iter().any(|way| self.has(way))
     }
 

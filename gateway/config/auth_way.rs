@@ -1,5 +1,6 @@
 //! The ways in which a client can say who it is, by the names of their keys under `auth`, and who has access by them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,17 @@ pub enum Access {
 
 /// What gives everybody access.
 pub(super) const OFF: &str = "off";
+
+/// As the configuration has it.
+impl fmt::Display for Access {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Everybody => OFF,
+            Self::Way(way) => way.as_str(),
+            Self::Named(name) => name,
+        })
+    }
+}
 
 impl Access {
     /// Whom this word gives access to.

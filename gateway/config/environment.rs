@@ -9,8 +9,13 @@ use super::yaml::diagnostic::{Diagnostic, Findings, quoted};
 use super::yaml::span::Span;
 use super::yaml::tree::{Node, NodeValue};
 
-/// Reads a variable.
+/// Reads a variable. What is not UTF-8 in it is U+FFFD ([`is_not_text`]).
 pub(super) type Environment<'env> = &'env dyn Fn(&str) -> Option<String>;
+
+/// Whether a variable's value has bytes that are not UTF-8.
+pub(super) fn is_not_text(value: &str) -> bool {
+    value.contains(char::REPLACEMENT_CHARACTER)
+}
 
 /// Replaces every reference below `node`; `text` is the file's.
 pub(super) fn substitute(node: &mut Node, text: &str, environment: Environment<'_>, findings: &mut Findings) {
@@ -67,6 +72,7 @@ struct Expanded {
 #[derive(Debug, PartialEq, Eq)]
 enum ReferenceError {
     Unset { name: String },
+    NotText { name: String },
     Open,
     Name { name: String },
 }
@@ -78,6 +84,11 @@ impl ReferenceError {
                 let span = reference_place(scalar, text, &format!("${{{name}"));
                 Diagnostic::error(Some(span), format!("the environment variable {} is not set", quoted(name)))
                     .help(format!("set it, or give a default: `${{{name}:-default}}`"))
+            }
+            Self::NotText { name } => {
+                let span = reference_place(scalar, text, &format!("${{{name}"));
+                let message = format!("the environment variable {} is not text in UTF-8", quoted(name));
+                Diagnostic::error(Some(span), message).help("set it to the same text in UTF-8")
             }
             Self::Open => Diagnostic::error(Some(scalar), "`${` has no `}`")
                 .help("write `${NAME}`, or `$$` for a plain dollar sign"),
@@ -137,6 +148,7 @@ fn referenced(reference: &str, environment: Environment<'_>) -> Result<String, R
         return Err(ReferenceError::Name { name: name.to_owned() });
     }
     match (environment(name), default) {
+        (Some(value), _) if is_not_text(&value) => Err(ReferenceError::NotText { name: name.to_owned() }),
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
         (_, Some(default)) => Ok(default.to_owned()),
@@ -152,6 +164,7 @@ mod tests {
         let environment = |name: &str| match name {
             "A" => Some("1".to_owned()),
             "EMPTY" => Some(String::new()),
+            "BYTES" => Some("a\u{fffd}".to_owned()),
             "YAML" => Some("x\ninjected: [1, {a: ${A}}]".to_owned()),
             _ => None,
         };
@@ -186,6 +199,7 @@ mod tests {
     #[test]
     fn broken_references_are_errors() {
         assert_eq!(expanded("${B}"), Err(ReferenceError::Unset { name: "B".to_owned() }));
+        assert_eq!(expanded("${BYTES:-x}"), Err(ReferenceError::NotText { name: "BYTES".to_owned() }));
         assert_eq!(expanded("${A"), Err(ReferenceError::Open));
         assert_eq!(expanded("${}"), Err(ReferenceError::Name { name: String::new() }));
         assert_eq!(expanded("${A:?x}"), Err(ReferenceError::Name { name: "A:?x".to_owned() }));

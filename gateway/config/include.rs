@@ -36,9 +36,10 @@ fn included(tree: &Node, base: &Path, findings: &mut Findings, files: &mut Vec<R
     let mut found = Vec::new();
     // What is not a list of texts is reported by the schema check.
     let Some(NodeValue::List(patterns)) = tree.get("include").map(|node| &node.value) else { return found };
+    let own = findings.text(0).and_then(|text| std::fs::canonicalize(&text.name).ok());
     for pattern in patterns {
         let NodeValue::Scalar(written) = &pattern.value else { continue };
-        match files_of(base, written, files) {
+        match files_of(base, written, own.as_deref(), files) {
             Ok(paths) if paths.is_empty() => {
                 let message = format!("{} fits no file, so that nothing is included", quoted(written));
                 let help = "paths are relative to the configuration's folder; files that come later are included then";
@@ -65,8 +66,14 @@ fn included(tree: &Node, base: &Path, findings: &mut Findings, files: &mut Vec<R
     found
 }
 
-/// The files that one element of `include` means.
-fn files_of(base: &Path, written: &str, files: &mut Vec<ReadFile>) -> Result<Vec<PathBuf>, &'static str> {
+/// The files that one element of `include` means. `own`: the file that it is in, which a pattern may fit without meaning it.
+fn files_of(
+    base: &Path,
+    written: &str,
+    own: Option<&Path>,
+    files: &mut Vec<ReadFile>,
+) -> Result<Vec<PathBuf>, &'static str> {
+    let is_own = |path: &Path| own.is_some() && std::fs::canonicalize(path).ok().as_deref() == own;
     let is_pattern = |text: &str| text.contains(['*', '?', '[']);
     let (folder, name) = written.rsplit_once('/').map_or(("", written), |(folder, name)| (folder, name));
     if is_pattern(folder) {
@@ -74,12 +81,16 @@ fn files_of(base: &Path, written: &str, files: &mut Vec<ReadFile>) -> Result<Vec
     }
     if !is_pattern(name) {
         let path = base.join(written);
-        return if path.is_file() { Ok(vec![path]) } else { Err("is not a file") };
+        return match path.is_file() {
+            true if is_own(&path) => Err("is the file that includes it"),
+            true => Ok(vec![path]),
+            false => Err("is not a file"),
+        };
     }
     let pattern = base.join(written);
     let found = matches(&pattern).ok_or("is not a pattern")?;
     files.push(ReadFile::from_pattern(pattern, &found));
-    Ok(found)
+    Ok(found.into_iter().filter(|path| !is_own(path)).collect())
 }
 
 /// What one file adds.

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use super::access_log::{AccessFormat, AccessLevel, AccessLogSettings};
+use super::access_log::{AccessField, AccessFormat, AccessLevel, AccessLogSettings};
 use super::resolver::{Resolved, Resolver};
-use super::yaml::diagnostic::nearest;
+use super::yaml::diagnostic::{nearest, quoted};
 use super::yaml::quantity::{Delay, TimeLimit};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -99,6 +99,7 @@ impl Resolver<'_> {
                 }
             }
             self.fields_of_combined(&log);
+            self.fields_are_once(log.access.fields.as_deref().unwrap_or_default())?;
             return Ok(log);
         }
         let help = match stray.and_then(|stray| nearest(stray, LEVELS)) {
@@ -107,6 +108,19 @@ impl Resolver<'_> {
         };
         let written = self.written.key("log").key("level");
         self.refuse(written.span(), format!("{} is not a log level", written.shown(level)), help)
+    }
+
+    /// Refuses a field that each line would have twice.
+    fn fields_are_once(&mut self, fields: &[AccessField]) -> Resolved<()> {
+        let twice =
+            |(place, field): &(usize, &AccessField)| fields.iter().take(*place).any(|other| other == *field);
+        let Some((place, field)) = fields.iter().enumerate().find(twice) else { return Ok(()) };
+        let span = self.written.key("log").key("access").key("fields").element(place).span();
+        self.refuse(
+            span,
+            format!("the field {} is there twice", quoted(field.as_str())),
+            "remove one of the two",
+        )
     }
 
     /// Warns of fields that no line has.

@@ -3,18 +3,22 @@
 //! In: a reader of the environment. Out: typed values, and a sentence for each variable that can't be used. As the
 //! specification wants it, such a variable counts as unset, and so does an empty one.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::environment::Environment;
+use super::authorities::Authorities;
+use super::environment::{Environment, is_not_text};
 use super::sampler::{Parent, Sampler};
 use super::web_url::web_url;
 use super::yaml::diagnostic::quoted;
+use crate::header::field::is_of_framing;
 
 /// The samplers: their names, the share that each takes (`None`: what the argument says), and what becomes of a parent's
 /// decision.
@@ -58,16 +62,21 @@ impl<'env> Variables<'env> {
         Self { environment, problems: Vec::new() }
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        (self.environment)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = (self.environment)(name)?;
+        if is_not_text(&text) {
+            self.problems.push(format!("`{name}` is not text in UTF-8; it counts as unset"));
+            return None;
+        }
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// The first of two variables that is set.
-    fn first(&self, names: [&'static str; 2]) -> Option<Variable> {
-        names.into_iter().find_map(|name| self.text(name).map(|text| Variable { name, text }))
+    fn first(&mut self, names: [&'static str; 2]) -> Option<Variable> {
+        names.into_iter().find_map(|name| self.one(name))
     }
 
-    fn one(&self, name: &'static str) -> Option<Variable> {
+    fn one(&mut self, name: &'static str) -> Option<Variable> {
         self.text(name).map(|text| Variable { name, text })
     }
 
@@ -128,19 +137,38 @@ impl<'env> Variables<'env> {
         let fields = |text: &str| pairs(text)?.iter().map(field).collect::<Option<HeaderMap>>();
         let wanted =
             Wanted { expected: "a list like `name=value,name=value`", instead: "no field of it is sent" };
-        self.read(&variable, wanted, fields).unwrap_or_default()
+        let given = self.read(&variable, wanted, fields).unwrap_or_default();
+        let (own, given) = given
+            .into_iter()
+            .partition::<HeaderMap, _>(|(name, _)| name.as_ref().is_some_and(is_of_exporter));
+        for field in own.keys() {
+            let problem =
+                format!("`{}` has the field `{field}`, which the exporter sets itself", variable.name);
+            self.problems.push(format!("{problem}; it is not sent"));
+        }
+        given
     }
 
-    /// The file with the authorities that may sign the receiver's certificate.
-    pub(super) fn certificate(&self) -> Option<String> {
+    /// The file with the authorities that may sign the certificate of the receiver at this url.
+    pub(super) fn certificate(&mut self, receiver: &Uri) -> Option<PathBuf> {
         let names = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
-        self.first(names).map(|variable| variable.text)
+        let Variable { name, text } = self.first(names)?;
+        let file = PathBuf::from(&text);
+        if receiver.scheme() == Some(&Scheme::HTTPS)
+            && let Err(error) = Authorities::read(file.clone())
+        {
+            let shown = quoted(&text);
+            self.problems
+                .push(format!("`{name}` names the file {shown}, which {error}; no trace can be sent"));
+        }
+        Some(file)
     }
 
     /// How long a request to the receiver may take.
     pub(super) fn timeout(&mut self) -> Duration {
         let names = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
-        self.milliseconds(self.first(names), 10_000)
+        let variable = self.first(names);
+        self.milliseconds(variable, 10_000)
     }
 
     /// How requests to the receiver are compressed.
@@ -158,19 +186,33 @@ impl<'env> Variables<'env> {
 
     /// A duration of the span processor, in milliseconds if the variable says none.
     pub(super) fn duration(&mut self, name: &'static str, otherwise: u64) -> Duration {
-        self.milliseconds(self.one(name), otherwise)
+        let variable = self.one(name);
+        self.milliseconds(variable, otherwise)
     }
 
     fn milliseconds(&mut self, variable: Option<Variable>, otherwise: u64) -> Duration {
         let milliseconds = |text: &str| text.parse().ok().filter(|number| *number > 0);
         let instead = format!("{otherwise} is used");
-        let wanted = Wanted { expected: "a number of milliseconds", instead: &instead };
+        let wanted = Wanted { expected: "a number of milliseconds above 0", instead: &instead };
         let given = variable.and_then(|variable| self.read(&variable, wanted, milliseconds));
         Duration::from_millis(given.unwrap_or(otherwise))
     }
 
+    /// How many spans wait at most, and how many of them are sent together.
+    pub(super) fn sizes(&mut self) -> (usize, usize) {
+        const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+        let queue = self.size(QUEUE, 2048);
+        let batch = self.size(BATCH, 512);
+        if batch > queue && self.one(BATCH).is_some() {
+            self.problems.push(format!(
+                "`{BATCH}` is {batch}, but only {queue} spans wait (`{QUEUE}`); {queue} is used"
+            ));
+        }
+        (queue, batch.min(queue))
+    }
+
     /// A size of the span processor, `otherwise` if the variable says none.
-    pub(super) fn size(&mut self, name: &'static str, otherwise: usize) -> usize {
+    fn size(&mut self, name: &'static str, otherwise: usize) -> usize {
         let size = |text: &str| usize::from_str(text).ok().filter(|number| (1..=MAX_SIZE).contains(number));
         let instead = format!("{otherwise} is used");
         let wanted = Wanted { expected: "a number from 1 to 1000000", instead: &instead };
@@ -232,6 +274,7 @@ const MAX_SIZE: usize = 1_000_000;
 
 /// Fields of the requests to the receiver.
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const QUEUE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// What a variable should be, and what becomes of one that is not.
@@ -265,6 +308,11 @@ fn pairs(text: &str) -> Option<Vec<ResourceAttribute>> {
         Some(ResourceAttribute { key: key.trim().to_owned(), value: value.into_owned() })
     };
     text.split(',').filter(|text| !text.trim().is_empty()).map(pair).collect()
+}
+
+/// Whether a field of a request that brings spans is not for others to say. A wrong one would break the request.
+fn is_of_exporter(name: &HeaderName) -> bool {
+    is_of_framing(name) || [header::HOST, header::CONTENT_TYPE, header::CONTENT_ENCODING].contains(name)
 }
 
 fn field(pair: &ResourceAttribute) -> Option<(HeaderName, HeaderValue)> {

@@ -52,6 +52,15 @@ impl ReadFile {
         self.now().is_some_and(|now| now.held.as_ref() != self.held.as_ref())
     }
 
+    /// Why it can't be read now, if it is a file; reads on from its name.
+    #[must_use]
+    pub fn why_unreadable(&self) -> Option<String> {
+        match self.kind {
+            Kind::File => why_unreadable(&self.path),
+            Kind::Pattern => None,
+        }
+    }
+
     /// The file as it is now, so that it has not changed.
     pub fn remember(&mut self) {
         if let Some(now) = self.now() {
@@ -65,6 +74,12 @@ impl ReadFile {
             Kind::Pattern => Some(Self::from_pattern(self.path.clone(), &matches(&self.path)?)),
         }
     }
+}
+
+/// Why this file can't be read now; reads on from its name.
+#[must_use]
+pub fn why_unreadable(path: &Path) -> Option<String> {
+    read_file(path, MAX_FILE).err().map(|error| error.to_string())
 }
 
 /// The files that fit a pattern in the last part of this path, by name. `None`: it is not a pattern.

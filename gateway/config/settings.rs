@@ -10,6 +10,7 @@ use http::{HeaderName, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::Endpoint;
 use super::auth::{Auth, AuthDocument};
 use super::batch::{BatchDocument, BatchEndpoint, default_batch};
 use super::bulk::{BulkDocument, BulkRoute};
@@ -366,6 +367,7 @@ impl Resolver<'_> {
         let cors = self.cors(&document.cors, self.written.key("cors"));
         let listeners = listen.as_deref().unwrap_or_default();
         self.what_does_nothing(&document, batch.as_deref().ok(), routes.as_ref().ok(), listeners);
+        self.whom_auth_leaves_out(&document, auth.as_ref());
         let mut settings = Settings {
             listen: listen?,
             admin: admin?,
@@ -390,6 +392,17 @@ impl Resolver<'_> {
         };
         settings.shown = document.shown(&settings);
         Ok(settings)
+    }
+
+    fn whom_auth_leaves_out(&mut self, document: &Document, auth: Option<&Resolved<Auth>>) {
+        let (Some(written), Some(Ok(auth)), false) = (&document.auth, auth, self.findings.has_errors())
+        else {
+            return;
+        };
+        let batch = document.batch.iter().map(|batch| (&batch.value.path, batch.value.auth.as_ref()));
+        let bulk = document.bulk.iter().map(|bulk| (&bulk.value.path, bulk.value.auth.as_ref()));
+        let endpoints: Vec<_> = batch.chain(bulk).map(|(path, auth)| Endpoint { path, auth }).collect();
+        self.access_of_nobody(written, auth, &document.routes, &endpoints);
     }
 
     /// Reports what does nothing, and redirects that never end. What is wrong may have been what a name or a key is for, so where something is,

@@ -113,7 +113,7 @@ impl fmt::Display for ConfigSource {
 const STDIN: &str = "standard input";
 
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn text_of(input: impl Read) -> Result<String, String> {

@@ -45,7 +45,9 @@ impl Resolver<'_> {
                     return self.refuse(url.span, format!("{shown} {}", error.problem), error.help);
                 }
             };
-            if let Some(earlier) = seen.earlier(target.place.clone(), url.span, self.findings) {
+            // With another base path it is an error of its own.
+            let key = (target.place.clone(), target.base_path.clone());
+            if let Some(earlier) = seen.earlier(key, url.span, self.findings) {
                 let help = format!("{earlier}; for a larger share, give it a `weight`");
                 self.warn(url.span, format!("duplicate target {}", url.shown()), help);
             }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::otel::{ResourceAttribute, TraceCompression, Variables, receiver_url, with_path_of_traces};
 use super::resolver::{Resolved, Resolver};
 use super::sampler::{Parent, Sampler};
+use super::yaml::diagnostic::Diagnostic;
 use super::yaml::quantity::Percent;
 use super::yaml::wrappers::At;
 
@@ -94,7 +95,8 @@ impl Resolver<'_> {
             if variables.is_disabled() { None } else { Some(tracing(document, url, &mut variables)) }
         });
         for problem in variables.problems {
-            self.warn(None, problem, "set it as OpenTelemetry's specification says, or unset it");
+            let help = "set it as OpenTelemetry's specification says, or unset it";
+            self.findings.push(Diagnostic::warning(None, problem).help(help).of_environment());
         }
         Ok(tracing)
     }
@@ -117,9 +119,9 @@ fn tracing(document: &TracingDocument, url: Uri, variables: &mut Variables<'_>) 
     let compression = document.compression.or_else(|| variables.compression());
     Tracing {
         receiver: TraceReceiver {
-            url,
             headers: variables.headers(),
-            ca: variables.certificate().map(PathBuf::from),
+            ca: variables.certificate(&url),
+            url,
             timeout: variables.timeout(),
             compression: compression.unwrap_or(TraceCompression::None),
         },
@@ -131,10 +133,10 @@ fn tracing(document: &TracingDocument, url: Uri, variables: &mut Variables<'_>) 
 }
 
 fn queue(variables: &mut Variables<'_>) -> SpanQueue {
-    let size = variables.size("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
+    let (size, batch) = variables.sizes();
     SpanQueue {
         size,
-        batch: variables.size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(size),
+        batch,
         delay: variables.duration("OTEL_BSP_SCHEDULE_DELAY", 5000),
         patience: variables.duration("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
     }
@@ -254,8 +256,21 @@ mod tests {
             ),
             (
                 ("OTEL_EXPORTER_OTLP_TIMEOUT", "5s"),
-                "is `5s`, which is not a number of milliseconds; 10000 is used",
+                "is `5s`, which is not a number of milliseconds above 0; 10000 is used",
             ),
+            (
+                ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+                "is `0`, which is not a number of milliseconds above 0; 5000 is used",
+            ),
+            (("OTEL_SERVICE_NAME", "a\u{fffd}"), "is not text in UTF-8; it counts as unset"),
+            (
+                ("OTEL_EXPORTER_OTLP_HEADERS", "Content-Length=7"),
+                "has the field `content-length`, which the exporter sets itself; it is not sent",
+            ),
+            (("OTEL_EXPORTER_OTLP_HEADERS", "transfer-encoding=a"), "has the field `transfer-encoding`"),
+            (("OTEL_EXPORTER_OTLP_HEADERS", "Host=a"), "has the field `host`"),
+            (("OTEL_EXPORTER_OTLP_HEADERS", "Connection=close"), "has the field `connection`"),
+            (("OTEL_EXPORTER_OTLP_HEADERS", "Content-Type=a/b"), "has the field `content-type`"),
             (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), "known here; `http/protobuf` is used"),
             (
                 ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
@@ -271,9 +286,37 @@ mod tests {
             let loaded = load("", &[ENDPOINT, variable]);
             let warnings = loaded.warnings.to_string();
             assert!(warnings.contains(says) && warnings.contains(variable.0), "{warnings}");
+            assert!(warnings.contains("  --> the environment\n"), "{warnings}");
             assert!(!warnings.contains("secret"));
             assert_eq!(loaded.settings.tracing, load("", &[ENDPOINT]).settings.tracing);
         }
+    }
+
+    #[test]
+    fn what_is_used_in_part_is_reported() {
+        let fields = ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a,host=b");
+        let sizes = [("OTEL_BSP_MAX_QUEUE_SIZE", "100"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "101")];
+        let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector");
+        let certificate = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem");
+        for (variables, says) in [
+            (&[ENDPOINT, fields][..], "`OTEL_EXPORTER_OTLP_HEADERS` has the field `host`"),
+            (
+                &[ENDPOINT, sizes[0], sizes[1]],
+                "`OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is 101, but only 100 spans wait (`OTEL_BSP_MAX_QUEUE_SIZE`); 100 is used",
+            ),
+            (
+                &[secure, certificate],
+                "`OTEL_EXPORTER_OTLP_CERTIFICATE` names the file `/nowhere.pem`, which does not exist; no trace can be sent",
+            ),
+        ] {
+            let loaded = load("", variables);
+            let warnings = loaded.warnings.to_string();
+            assert!(warnings.contains(says) && loaded.warnings.len() == 1, "{warnings}");
+            let tracing = loaded.settings.tracing.unwrap();
+            assert!(tracing.receiver.headers.keys().all(|name| name == "x-key"), "{tracing:?}");
+            assert!(tracing.queue.batch <= tracing.queue.size, "{tracing:?}");
+        }
+        assert!(load("", &[ENDPOINT, certificate]).warnings.is_empty(), "without TLS it does nothing");
     }
 
     #[test]
@@ -282,6 +325,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "is `collector:4318`, which"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://collector", "is `ftp://collector`, which"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://a:secret@b", "has a value that"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318#b", "is `http://a:4318#b`, which"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a/v1#b", "is `http://a/v1#b`, which"),
         ] {
             let loaded = load("", &[(name, text)]);
             let expected = format!("`{name}` {shown} is not the url of a receiver of traces");

@@ -67,7 +67,7 @@ enum DemoError {
     NoMultiStatus { status: StatusCode, body: String },
     #[error("the gateway's reply can't be read: {0}")]
     Unreadable(#[from] serde_json::Error),
-    #[error("{0}")]
+    #[error("batchgate demo: {0}")]
     Unwritten(#[from] Unwritten),
 }
 

@@ -51,7 +51,7 @@ use crate::header::field::{FieldError, Fields, checked_field};
 use crate::header::spelling::Spellings;
 use crate::reference::condition::{Condition, ConditionError, ConditionPart};
 use crate::reference::template::Template;
-use crate::route::known_method;
+use crate::route::{known_method, unreadable_method};
 
 /// Bytes of a method's name; the longest registered one has 17.
 const MAX_METHOD: usize = 32;
@@ -388,7 +388,8 @@ impl<'l> ItemBuilder<'l> {
             }),
         };
         let id = self.id.unwrap_or_else(|| ItemId::from_position(index));
-        let subject = Subject { id, method: self.method.unwrap_or_default(), href, form: self.form };
+        let method = self.method.unwrap_or_else(unreadable_method);
+        let subject = Subject { id, method, href, form: self.form };
         BatchItem { subject, content }
     }
 }

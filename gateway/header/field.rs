@@ -86,6 +86,13 @@ pub fn is_forbidden_in_item(name: &HeaderName) -> bool {
         )
 }
 
+/// Whether the field says where a request's body ends, or is about its connection. Only what writes the request can say it: a wrong one
+/// would leave the server waiting, or break the connection.
+#[must_use]
+pub fn is_of_framing(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || [http::header::CONTENT_LENGTH, http::header::EXPECT].contains(name)
+}
+
 /// Whether the field describes one connection only (RFC 9110 §7.6.1, RFC 9112).
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {

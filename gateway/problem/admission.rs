@@ -17,6 +17,7 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
         AdmissionRefusal::Unauthenticated { .. }
         | AdmissionRefusal::OverBurst { .. }
         | AdmissionRefusal::Forbidden
+        | AdmissionRefusal::NoWay
         | AdmissionRefusal::OtherCredential
         | AdmissionRefusal::Loop { .. } => None,
     };
@@ -25,7 +26,7 @@ pub fn of_admission(refusal: &AdmissionRefusal) -> ErrorReply {
     reply.retryable = retry_after.is_some();
     reply.retry_after = retry_after;
     if let AdmissionRefusal::Unauthenticated { challenge, .. } = refusal {
-        reply.challenge = Some(challenge.clone()).filter(|challenge| !challenge.is_empty());
+        reply.challenge = Some(challenge.clone());
     }
     if let AdmissionRefusal::RateLimited { limit, .. } | AdmissionRefusal::OverBurst { limit, .. } = refusal {
         reply.limit = Some(Limit::Rate(Arc::clone(limit)));
@@ -37,7 +38,9 @@ pub(super) const fn row(refusal: &AdmissionRefusal) -> Row {
     match refusal {
         AdmissionRefusal::RateLimited { .. } => table::RATE_LIMITED,
         AdmissionRefusal::Unauthenticated { .. } => table::UNAUTHENTICATED,
-        AdmissionRefusal::Forbidden | AdmissionRefusal::OtherCredential => table::CLIENT_FORBIDDEN,
+        AdmissionRefusal::Forbidden | AdmissionRefusal::NoWay | AdmissionRefusal::OtherCredential => {
+            table::CLIENT_FORBIDDEN
+        }
         AdmissionRefusal::WrongPasswords { .. } => table::WRONG_PASSWORDS,
         AdmissionRefusal::AuthenticationUnavailable { .. } => table::AUTHENTICATION_UNAVAILABLE,
         AdmissionRefusal::Loop { .. } => table::LOOP_DETECTED,

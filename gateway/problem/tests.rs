@@ -271,7 +271,7 @@ fn who_is_not_let_in_learns_how_to_come_in() {
     let error_reply = of_admission(&unauthenticated());
     assert_eq!(line(&error_reply), "401 unauthenticated http_request_denied rejected");
     assert_eq!(error_reply.challenge.as_deref(), Some("Bearer"));
-    for refusal in [AdmissionRefusal::Forbidden, AdmissionRefusal::OtherCredential] {
+    for refusal in [AdmissionRefusal::Forbidden, AdmissionRefusal::NoWay, AdmissionRefusal::OtherCredential] {
         let forbidden = of_admission(&refusal);
         assert_eq!(line(&forbidden), "403 client_forbidden http_request_denied rejected", "{refusal}");
     }

@@ -6,15 +6,15 @@
 //! We watch the folders of these files and not the files, because editors and Kubernetes replace files by renaming. An
 //! event is only a hint; a reload happens if the content of a file differs from the last one read.
 
-use std::num::NonZeroUsize;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::config::{ConfigSource, ListenAddress, LogSettings, ReadFile, Settings};
+use crate::config::{ConfigSource, ReadFile, Settings, why_unreadable};
 use crate::state::gateway::Gateway;
 use crate::state::snapshot::Snapshot;
 use crate::telemetry::ReloadResult;
@@ -36,6 +36,8 @@ pub(crate) struct WatchedFile {
     /// The files of its certificates and keys.
     certificates: Vec<ReadFile>,
     events: mpsc::Receiver<()>,
+    /// Those of all these files that could not be read when they were last looked at, and the kind of the line that said so.
+    unreadable: BTreeMap<PathBuf, &'static str>,
     /// Watches until it is dropped; an error if the system can't watch.
     watcher: notify::Result<RecommendedWatcher>,
 }
@@ -46,7 +48,8 @@ impl WatchedFile {
         let (sender, events) = mpsc::channel(1);
         let watcher = watch(source.file(), sender);
         let content = content(&source);
-        Self { source, content, others: Vec::new(), certificates: Vec::new(), events, watcher }
+        let (others, certificates) = (Vec::new(), Vec::new());
+        Self { source, content, others, certificates, events, unreadable: BTreeMap::new(), watcher }
     }
 
     pub(crate) const fn source(&self) -> &ConfigSource {
@@ -59,6 +62,37 @@ impl WatchedFile {
             return Some(Change::Configuration);
         }
         self.certificates.iter().any(ReadFile::has_changed).then_some(Change::Certificates)
+    }
+
+    /// Why each file that can't be read now can't be, and the kind of a line about it.
+    fn problems(&self) -> BTreeMap<PathBuf, (&'static str, String)> {
+        let own = self.source.file().and_then(|file| Some((file, why_unreadable(file)?)));
+        let of = |file: &'_ ReadFile| Some((file.path().to_owned(), file.why_unreadable()?));
+        let own = own.map(|(file, reason)| (file.to_owned(), ("reload", reason)));
+        let others = self.others.iter().filter_map(of).map(|(file, reason)| (file, ("reload", reason)));
+        let certificates = self.certificates.iter().filter_map(of);
+        let certificates = certificates.map(|(file, reason)| (file, ("certificate", reason)));
+        certificates.chain(others).chain(own).collect()
+    }
+
+    /// Says once that a file can't be read any more, and once that it can be again. Cancel-safe.
+    async fn tell_unreadable(&mut self) {
+        let mut problems = self.problems();
+        if problems.keys().any(|file| !self.unreadable.contains_key(file)) {
+            // Some programs remove a file before they write the new one.
+            tokio::time::sleep(SETTLE).await;
+            problems = self.problems();
+        }
+        for (file, (kind, reason)) in &problems {
+            if !self.unreadable.contains_key(file) {
+                let file = file.display();
+                tracing::warn!(kind, %file, reason, "a file can't be read any more; what was read of it stays in use");
+            }
+        }
+        for (file, kind) in self.unreadable.iter().filter(|(file, _)| !problems.contains_key(*file)) {
+            tracing::info!(kind, file = %file.display(), "a file can be read again");
+        }
+        self.unreadable = problems.into_iter().map(|(file, (kind, _))| (file, kind)).collect();
     }
 
     fn remember(&mut self) {
@@ -107,28 +141,6 @@ pub(crate) enum Change {
 pub(crate) struct Reloader {
     file: WatchedFile,
     gateway: Arc<Gateway>,
-    at_start: AtStart,
-}
-
-/// What stays as it was at the start, whatever is reloaded.
-struct AtStart {
-    listen: Vec<ListenAddress>,
-    admin: Option<ListenAddress>,
-    threads: Option<NonZeroUsize>,
-    log: LogSettings,
-    idle_connections: usize,
-}
-
-impl AtStart {
-    fn of(settings: &Settings) -> Self {
-        Self {
-            listen: settings.listen.iter().map(|listener| listener.address.clone()).collect(),
-            admin: settings.admin.clone(),
-            threads: settings.threads,
-            log: settings.log.clone(),
-            idle_connections: settings.limits.idle_connections,
-        }
-    }
 }
 
 impl Reloader {
@@ -136,8 +148,7 @@ impl Reloader {
         if let Err(error) = &file.watcher {
             tracing::warn!(%error, "could not watch the configuration's folder; SIGHUP still reloads");
         }
-        let at_start = AtStart::of(&gateway.snapshot().settings);
-        Self { file, gateway, at_start }
+        Self { file, gateway }
     }
 
     /// What a successor has to find on its standard input.
@@ -148,6 +159,7 @@ impl Reloader {
     /// Waits until the content of a file has changed. Cancel-safe.
     pub(crate) async fn changed(&mut self) -> Change {
         loop {
+            self.file.tell_unreadable().await;
             if let Some(change) = self.file.change() {
                 return change;
             }
@@ -180,8 +192,8 @@ impl Reloader {
     pub(crate) async fn reload(&mut self, cause: &str) {
         self.file.remember();
         match self.file.source.load() {
-            Ok(loaded) => {
-                self.warn_of_restart(&loaded.settings);
+            Ok(mut loaded) => {
+                warn_of_start(&loaded.settings.keep_until_start(&self.gateway.snapshot().settings));
                 self.file.watch_others(loaded.files, loaded.certificates);
                 match self.take(loaded.settings).await {
                     Ok(()) => {
@@ -219,25 +231,24 @@ impl Reloader {
         };
         self.gateway.metrics.targets.keep_only(|upstream, target| has(target, upstream));
         self.gateway.start_checks();
-        Ok(())
-    }
-
-    fn warn_of_restart(&self, new: &Settings) {
-        let (old, new) = (&self.at_start, AtStart::of(new));
-        let restart = [
-            ("listen", old.listen != new.listen),
-            ("admin", old.admin != new.admin),
-            ("threads", old.threads != new.threads),
-            ("log", old.log != new.log),
-            ("limits.idle_connections", old.idle_connections != new.idle_connections),
-        ];
-        for (key, _) in restart.iter().filter(|(_, differs)| *differs) {
+        for upstream in upstreams.iter().filter(|upstream| upstream.targets.are_all_out()) {
             tracing::warn!(
-                kind = "reload",
-                key,
-                "this change takes effect only at the next start, or with a hand-over (SIGQUIT)"
+                kind = "target",
+                upstream = upstream.settings.name,
+                "no target of this upstream gets calls: an operator took out all that are left; POST /targets/UPSTREAM/TARGET/in puts one back"
             );
         }
+        Ok(())
+    }
+}
+
+fn warn_of_start(waiting: &[&str]) {
+    for key in waiting {
+        tracing::warn!(
+            kind = "reload",
+            key,
+            "this change takes effect only at the next start, or with a hand-over (SIGQUIT)"
+        );
     }
 }
 

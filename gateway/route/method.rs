@@ -36,10 +36,18 @@ const KNOWN: [&str; 22] = [
     "QUERY",
 ];
 
+const OTHER: &str = "_OTHER";
+
 /// The method's label in metrics: its name, or `_OTHER`, so that clients can't add series.
 #[must_use]
 pub fn method_label(method: &Method) -> &'static str {
-    KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("_OTHER")
+    KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or(OTHER)
+}
+
+/// What stands for a method that nobody knows, because it can't be read. Its label is `_OTHER`, too.
+#[must_use]
+pub fn unreadable_method() -> Method {
+    Method::from_bytes(OTHER.as_bytes()).unwrap_or_default()
 }
 
 /// The method with this name: a known one in any case, otherwise the token as it is.

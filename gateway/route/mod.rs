@@ -37,7 +37,7 @@ pub use facts::{Conditions, RequestFacts};
 pub use host::{HostError, HostPattern, host_of, is_host_name};
 pub use index::{RouteIndex, UpstreamIndex};
 pub use mapping::{Mapping, behind_prefix};
-pub use method::{MethodSet, has_dav_replies, known_method, method_label};
+pub use method::{MethodSet, has_dav_replies, known_method, method_label, unreadable_method};
 pub use pattern::{PathPattern, PatternError};
 pub use query::is_query_byte;
 pub use reading::{Ambiguity, Reading};

@@ -14,8 +14,7 @@ pub(crate) struct ServedListener {
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
 }
 
-/// The listeners of a configuration. Those `before` that it does not have stay, because their sockets are open until the
-/// next start.
+/// The listeners of a configuration, which take the keys of TLS sessions over from those `before`.
 ///
 /// # Errors
 /// TLS can't be set up.
@@ -30,9 +29,6 @@ pub(super) fn serve_listeners(
         let (address, proxy_protocol) = (listener.address.clone(), listener.proxy_protocol);
         served.push(Arc::new(ServedListener { address, tls, proxy_protocol }));
     }
-    let left_over = before.iter().filter(|before| find(&served, &before.address).is_none());
-    let left_over: Vec<_> = left_over.map(Arc::clone).collect();
-    served.extend(left_over);
     Ok(served)
 }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, time};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::json_text::quote;
 use crate::clock::unix_time;
 
 /// Writes events as JSON objects, one a line.
@@ -72,11 +73,15 @@ struct Members {
 }
 
 impl Members {
-    fn put(&mut self, field: &Field, value: impl Serialize) {
+    fn name(&mut self, field: &Field) {
         self.line.extend_from_slice(b",\"");
         // Names of fields are identifiers and need no escapes.
         self.line.extend_from_slice(field.name().trim_start_matches("r#").as_bytes());
         self.line.extend_from_slice(b"\":");
+    }
+
+    fn put(&mut self, field: &Field, value: impl Serialize) {
+        self.name(field);
         if serde_json::to_writer(&mut self.line, &value).is_err() {
             self.result = Err(fmt::Error);
         }
@@ -101,11 +106,12 @@ impl Visit for Members {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.name(field);
+        quote(&mut self.line, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, format!("{value:?}"));
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 

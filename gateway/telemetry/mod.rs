@@ -20,6 +20,7 @@ mod libraries;
 mod log_file;
 mod log_json;
 mod item_record;
+mod json_text;
 mod log_lines;
 mod log_writer;
 mod long_lived;

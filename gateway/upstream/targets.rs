@@ -283,6 +283,11 @@ impl Targets {
         self.by_hand.iter().map(|(name, out)| (name.as_str(), out.load(Ordering::Relaxed)))
     }
 
+    /// Whether an operator has taken all of them out.
+    pub(crate) fn are_all_out(&self) -> bool {
+        !self.by_hand.is_empty() && self.names().all(|(_, is_out)| is_out)
+    }
+
     /// Whether an authority is one of the targets'.
     pub(crate) fn go_by(&self, authority: &str) -> bool {
         self.authorities.iter().any(|own| own.eq_ignore_ascii_case(authority))

@@ -4,12 +4,14 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::records::{Body, PathTemplate, Template};
 use super::sender::Sender;
 use crate::cli::misuse::usage;
 use crate::cli::request_parts::{field, type_by_ending};
+use crate::header::field::is_of_framing;
 use crate::http_client::{HttpClient, Server, tls_config};
 use crate::route::{TemplateError, UrlTemplate, is_safe, known_method};
 
@@ -211,7 +213,17 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
-    field(text).ok_or("write 'Name: value'")
+    let (name, value) = field(text).ok_or("write 'Name: value'")?;
+    if is_of_framing(&name) {
+        return Err("leave it out: send says itself where a batch ends");
+    }
+    if name == ACCEPT {
+        return Err("leave it out: send reads results as JSON");
+    }
+    if name == CONTENT_TYPE {
+        return Err("leave it out: --content-type says what the file is");
+    }
+    Ok((name, value))
 }
 
 fn method(text: &str) -> Result<String, &'static str> {

@@ -35,6 +35,10 @@ pub(super) enum SendError {
     Ended(EndSignal),
     #[error("batchgate send: ended by {0} before the reply came; nobody can say what became of the batch")]
     Left(EndSignal),
+    #[error("batchgate send: ended by {0} before the batch was sent once more; {1}")]
+    EndedUnsent(EndSignal, String),
+    #[error("batchgate send: ended by {signal}; {failed} of {items} items failed")]
+    EndedSent { signal: EndSignal, failed: u64, items: u64 },
     #[error("batchgate send: {failed} of {items} items failed")]
     Failed { failed: u64, items: u64 },
 }
@@ -53,7 +57,10 @@ impl SendError {
     /// What the shell gets.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Ended(signal) | Self::Left(signal) => signal.exit_code(),
+            Self::Ended(signal)
+            | Self::Left(signal)
+            | Self::EndedUnsent(signal, _)
+            | Self::EndedSent { signal, .. } => signal.exit_code(),
             Self::Usage(_)
             | Self::Input(_)
             | Self::Results(_)

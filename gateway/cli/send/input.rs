@@ -24,6 +24,8 @@ pub(super) enum InputError {
     Io(#[from] io::Error),
     #[error("record {0}: {1}")]
     Record(u64, String),
+    #[error("record {0}, line {1}: {2}")]
+    Row(u64, u64, String),
     #[error("line {0} is longer than 8 MiB; a line of NDJSON is one record")]
     LongLine(u64),
     #[error("line {0}: {1}")]
@@ -77,7 +79,8 @@ fn item_of(number: u64, line: &[u8]) -> Result<Item, String> {
 /// The items of rows of CSV with a header line.
 pub(super) fn of_rows(input: impl BufRead + Send + 'static, template: Template) -> Result<Items, InputError> {
     let mut rows = Rows { input, lines: 0, text: Vec::new(), read: VecDeque::new() };
-    let names: Vec<String> = rows.next().transpose()?.unwrap_or_default().iter().map(str::to_owned).collect();
+    let (_, header) = rows.next().transpose()?.unwrap_or_default();
+    let names: Vec<String> = header.iter().map(str::to_owned).collect();
     let mut seen = HashSet::new();
     if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(InputError::Csv(1, format!("two columns have the name `{name}`")));
@@ -87,26 +90,25 @@ pub(super) fn of_rows(input: impl BufRead + Send + 'static, template: Template) 
         return Err(InputError::NoColumn(name.to_owned(), one_line(&present, 300)));
     }
     let numbered = (1..).zip(rows);
-    Ok(Box::new(numbered.map(move |(number, row)| item_of_row(number, &row?, &names, &template))))
+    Ok(Box::new(numbered.map(move |(number, row)| {
+        let (line, row) = row?;
+        item_of_row(&row, number, &names, &template).map_err(|error| InputError::Row(number, line, error))
+    })))
 }
 
 fn item_of_row(
-    number: u64,
     row: &csv::StringRecord,
+    number: u64,
     names: &[String],
     template: &Template,
-) -> Result<Item, InputError> {
-    let wrong = |error: String| InputError::Record(number, error);
+) -> Result<Item, String> {
     if row.len() != names.len() {
-        return Err(wrong(format!(
-            "has {}, and the header line {}",
-            counted(row.len() as u64, "field", "fields"),
-            names.len()
-        )));
+        let fields = counted(row.len() as u64, "field", "fields");
+        return Err(format!("it has {fields}, and the header line {}", names.len()));
     }
     let values = names.iter().zip(row).map(|(name, value)| Ok((name.clone(), to_raw_value(value)?)));
-    let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|error| wrong(error.to_string()))?;
-    template.item(number, &record).map_err(|error| wrong(error.to_string()))
+    let record = values.collect::<serde_json::Result<Vec<_>>>().map_err(|error| error.to_string())?;
+    template.item(number, &record).map_err(|error| error.to_string())
 }
 
 /// Rows of CSV. Each is read on its own, so that its quotes can be checked: readers of CSV accept misplaced ones.
@@ -115,12 +117,12 @@ struct Rows<R> {
     /// Lines that have been read.
     lines: u64,
     text: Vec<u8>,
-    /// Several, where a carriage return alone ends the lines.
-    read: VecDeque<csv::StringRecord>,
+    /// Each with the line on which it begins. Several, where a carriage return alone ends the lines.
+    read: VecDeque<(u64, csv::StringRecord)>,
 }
 
 impl<R: BufRead> Iterator for Rows<R> {
-    type Item = Result<csv::StringRecord, InputError>;
+    type Item = Result<(u64, csv::StringRecord), InputError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.read.is_empty() {
@@ -155,9 +157,8 @@ impl<R: BufRead> Rows<R> {
                 break;
             }
         }
-        // Spreadsheets write a byte order mark.
-        if begins == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
-            self.text.drain(..3);
+        if begins == 1 {
+            drop_byte_order_mark(&mut self.text);
         }
         self.parse(begins)?;
         Ok(!self.text.is_empty())
@@ -171,9 +172,17 @@ impl<R: BufRead> Rows<R> {
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.text.as_slice());
         for row in reader.records() {
-            self.read.push_back(row.map_err(|_| InputError::Csv(begins, "CSV has to be UTF-8".to_owned()))?);
+            let row = row.map_err(|_| InputError::Csv(begins, "CSV has to be UTF-8".to_owned()))?;
+            self.read.push_back((begins, row));
         }
         Ok(())
+    }
+}
+
+/// Spreadsheets and editors of Windows write a byte order mark at the start of a file.
+fn drop_byte_order_mark(text: &mut Vec<u8>) {
+    if text.starts_with(b"\xef\xbb\xbf") {
+        text.drain(..3);
     }
 }
 
@@ -197,9 +206,12 @@ impl<R: BufRead> Iterator for Lines<R> {
                 Ok(_) if self.line.len() as u64 == MAX_RECORD && !self.line.ends_with(b"\n") => {
                     return Some(Err(InputError::LongLine(self.number)));
                 }
-                Ok(_) if self.line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(Ok(self.line.trim_ascii().to_vec())),
+                Ok(_) if self.number == 1 => drop_byte_order_mark(&mut self.line),
+                Ok(_) => {}
                 Err(error) => return Some(Err(error.into())),
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Some(Ok(self.line.trim_ascii().to_vec()));
             }
         }
     }
@@ -260,6 +272,8 @@ mod tests {
         let items =
             all(of_lines(&b"{\"method\":\"GET\",\"url\":\"/a\"}\r\n\n{\"url\":\"/b\"}"[..], None)).unwrap();
         assert_eq!(items, [r#"{"id":"1","method":"GET","url":"/a"}"#, r#"{"id":"2","url":"/b"}"#]);
+        let marked = all(of_lines(&b"\xef\xbb\xbf{\"url\":\"/a\"}"[..], None)).unwrap();
+        assert_eq!(marked, [r#"{"id":"1","url":"/a"}"#]);
         let records = all(of_lines(&b"{\"id\":7,\"s\":\"x\"}"[..], Some(template()))).unwrap();
         assert_eq!(records, [r#"{"body":{"s":"x"},"id":"1","method":"PUT","url":"/o/7"}"#]);
     }
@@ -314,7 +328,8 @@ mod tests {
                 assert!(error.starts_with(part), "{error}");
             }
         }
-        assert!(all(of_rows(&b"id,s\n1\n"[..], template()).unwrap()).unwrap_err().starts_with("record 1: "));
+        let row = all(of_rows(&b"id,s\n1,\"a\nb\"\n1\n"[..], template()).unwrap()).unwrap_err();
+        assert_eq!(row, "record 2, line 4: it has 1 field, and the header line 2");
     }
 
     #[test]
@@ -330,7 +345,7 @@ mod tests {
             ("id,s\n1,\"a\nb\"\n2,\"c\n3,d\n", "line 4: a quoted field has no end"),
             ("id,s\n2,\"a\"b\"\n3,c\n", "line 2: something follows the end of a quoted field"),
             ("id,s\n1,a\"b\n", "line 2: a quote is in a field that does not start with one"),
-            ("id,s\n1\n", "record 1: has 1 field, and the header line 2"),
+            ("id,s\n1\n", "record 1, line 2: it has 1 field, and the header line 2"),
         ] {
             assert_eq!(error(csv), expected, "{csv}");
         }

@@ -36,8 +36,8 @@ pub(super) fn waits_by(members: &Members) -> Option<&'static str> {
 }
 
 /// A batch of these items.
-pub(super) fn batch_of(items: &[Item]) -> String {
-    let items: Vec<_> = items.iter().map(|item| item.json.as_str()).collect();
+pub(super) fn batch_of<'items>(items: impl Iterator<Item = &'items Item>) -> String {
+    let items: Vec<_> = items.map(|item| item.json.as_str()).collect();
     format!("{{\"requests\":[{}]}}", items.join(","))
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn an_item_keeps_its_bytes_and_gets_its_number_as_id() {
         let item = Item::new(7, members(r#"{"id":"a","url":"/x","body":{"n":1e400}}"#)).unwrap();
         assert_eq!(item.json, r#"{"body":{"n":1e400},"id":"7","url":"/x"}"#);
-        assert_eq!(batch_of(std::slice::from_ref(&item)), format!("{{\"requests\":[{}]}}", item.json));
+        assert_eq!(batch_of([&item].into_iter()), format!("{{\"requests\":[{}]}}", item.json));
         let result = ItemResult::new(item, 2, members(r#"{"id":"7","status":404}"#));
         assert!(result.has_failed());
         let line = serde_json::to_string(&result).unwrap();

@@ -64,7 +64,8 @@ pub(super) struct Sent {
 
 impl Sender {
     /// Sends these items until each has its last result, or a signal ends the run.
-    pub(super) async fn send(&self, mut items: Vec<Item>, interrupts: &Interrupts) -> Sent {
+    pub(super) async fn send(&self, items: Vec<Item>, interrupts: &Interrupts) -> Sent {
+        let mut items: Vec<Open> = items.into_iter().map(|item| Open { item, last: None }).collect();
         let mut sent = Sent::default();
         let mut was_connected = false;
         for attempt in 1.. {
@@ -74,33 +75,35 @@ impl Sender {
             was_connected |= is_connected;
             let (pause, refusal) = match outcome {
                 Attempt::Answered(results, after) => {
-                    let pause = pause(after, attempt).filter(|_| left > 0);
-                    items = keep_retryable(items, results, attempt, pause, &mut sent.results);
-                    (pause, Refusal::by_signal("the item may be sent once more, but a signal ended the run"))
+                    let pause = pause(after, attempt);
+                    items = keep_retryable(items, results, attempt, &mut sent.results);
+                    (pause, None)
                 }
-                Attempt::Postponed(refusal, after) => match pause(after, attempt).filter(|_| left > 0) {
-                    Some(pause) => (Some(pause), refusal),
-                    None => return sent.failed(items, attempt, refusal),
-                },
-                Attempt::NotConnected(refusal) if left > 0 => (Some(pause_before(attempt)), refusal),
+                Attempt::Postponed(refusal, after) => (pause(after, attempt), Some(refusal)),
                 Attempt::NotConnected(refusal) => {
-                    sent.not_connected = (!was_connected).then(|| refusal.problem.clone());
-                    return sent.failed(items, attempt, refusal);
+                    if !was_connected && left == 0 {
+                        sent.not_connected = Some(refusal.problem.clone());
+                    }
+                    (Some(pause_before(attempt)), Some(refusal))
                 }
-                Attempt::Failed(refusal) => return sent.failed(items, attempt, refusal),
+                Attempt::Failed(refusal) => return sent.failed(items, attempt, &refusal),
             };
-            let Some(pause) = pause.filter(|_| !items.is_empty()) else { return sent };
+            let Some(pause) = pause.filter(|_| left > 0 && !items.is_empty()) else {
+                return sent.not_again(items, attempt, refusal.as_ref());
+            };
             if interrupts.pause(pause).await.is_none() {
-                return sent.failed(items, attempt, refusal);
+                return sent.not_again(items, attempt, refusal.as_ref());
             }
             sent.resent += if is_connected { items.len() as u64 } else { 0 };
         }
         sent
     }
 
-    async fn attempt(&self, items: &[Item], interrupts: &Interrupts) -> Attempt {
+    async fn attempt(&self, items: &[Open], interrupts: &Interrupts) -> Attempt {
         let json = HeaderValue::from_static("application/json");
-        let reply = interrupts.before(Stage::Leaving, self.post(batch_of(items).into(), &json)).await;
+        let reply = interrupts
+            .before(Stage::Leaving, self.post(batch_of(items.iter().map(|open| &open.item)).into(), &json))
+            .await;
         let Some(reply) = reply else {
             return Attempt::Failed(Refusal::by_signal(
                 "a signal ended the run before the reply came; nobody can say what became of the item",
@@ -119,11 +122,7 @@ impl Sender {
         }
         match serde_json::from_slice::<Reply>(reply.body()) {
             Ok(Reply { responses }) if responses.len() == items.len() => Attempt::Answered(responses, after),
-            Ok(_) | Err(_) => Attempt::Failed(Refusal {
-                status: None,
-                problem: "the reply is not that of a batch endpoint; nobody can say what became of the item"
-                    .to_owned(),
-            }),
+            Ok(_) | Err(_) => Attempt::Failed(Refusal::by_another(&reply)),
         }
     }
 
@@ -167,18 +166,24 @@ impl Sender {
     }
 }
 
-/// Writes the results that are final, and returns the items that may be sent once more, after a pause if there is one.
+/// An item that may be sent once more.
+struct Open {
+    item: Item,
+    /// What became of it when it was last sent, if it has a result.
+    last: Option<Members>,
+}
+
+/// Writes the results that are final, and returns the items that may be sent once more, with the result that they have so far.
 fn keep_retryable(
-    items: Vec<Item>,
+    items: Vec<Open>,
     results: Vec<Members>,
     attempt: u32,
-    pause: Option<Duration>,
     done: &mut Vec<ItemResult>,
-) -> Vec<Item> {
+) -> Vec<Open> {
     let mut again = Vec::new();
-    for (item, result) in items.into_iter().zip(results) {
-        if is_retryable(&result) && pause.is_some() {
-            again.push(item);
+    for (Open { item, last: _ }, result) in items.into_iter().zip(results) {
+        if is_retryable(&result) {
+            again.push(Open { item, last: Some(result) });
         } else {
             done.push(ItemResult::new(item, attempt, result));
         }
@@ -187,11 +192,20 @@ fn keep_retryable(
 }
 
 impl Sent {
-    /// With these items, which have no results.
-    fn failed(mut self, items: Vec<Item>, attempts: u32, refusal: Refusal) -> Self {
-        let Refusal { status, problem } = refusal;
-        let results = items.into_iter();
-        self.results.extend(results.map(|item| ItemResult::without_reply(item, attempts, status, &problem)));
+    /// With these items, of which nobody can say what became of them.
+    fn failed(self, items: Vec<Open>, attempts: u32, refusal: &Refusal) -> Self {
+        let unknown = items.into_iter().map(|open| Open { last: None, ..open });
+        self.not_again(unknown.collect(), attempts, Some(refusal))
+    }
+
+    /// With these items, which are not sent once more. A batch that was not taken changes nothing: results from before stay true.
+    fn not_again(mut self, items: Vec<Open>, attempts: u32, refusal: Option<&Refusal>) -> Self {
+        let (status, problem) = refusal.map_or((None, ""), |refusal| (refusal.status, &*refusal.problem));
+        self.results.extend(items.into_iter().map(|Open { item, last }| match last {
+            Some(result) => ItemResult::new(item, attempts, result),
+            None => ItemResult::without_reply(item, attempts, status, problem),
+        }));
+        self.results.sort_by_key(ItemResult::number);
         self
     }
 }
@@ -199,6 +213,20 @@ impl Sent {
 impl Refusal {
     fn by_signal(problem: &str) -> Self {
         Self { status: None, problem: problem.to_owned() }
+    }
+
+    /// A success that no batch endpoint has said.
+    pub(super) fn by_another(reply: &Response<Bytes>) -> Self {
+        let content_type = reply.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let content_type = one_line(&String::from_utf8_lossy(content_type), SHOWN);
+        let text = one_line(&String::from_utf8_lossy(reply.body()), SHOWN);
+        let problem = format!(
+            "the reply ({}) is not that of a batch endpoint, so nobody can say what became of the items; --url and --endpoint say where batches go",
+            reply.status()
+        );
+        let parts = [problem, content_type, text];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Self { status: None, problem: parts.join(": ") }
     }
 
     pub(super) fn from_reply(reply: &Response<Bytes>) -> Self {
@@ -229,7 +257,7 @@ impl From<ClientError> for Refusal {
 }
 
 /// Whether nothing was processed, and the same may be sent once more.
-fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
+pub(super) fn is_for_now(reply: &Result<Response<Bytes>, ClientError>) -> bool {
     match reply {
         Ok(reply) => {
             matches!(reply.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)

@@ -15,7 +15,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::error::SendError;
 use super::interrupts::{Interrupts, Stage};
 use super::item::{Members, failures_in, is_failure, is_retryable, waits_by};
-use super::sender::{Refusal, Sender, pause, retry_after};
+use super::sender::{Refusal, Sender, is_for_now, pause, retry_after};
+use crate::http_client::ClientError;
 use crate::plan::Preferences;
 use crate::terminal::print_error;
 
@@ -46,8 +47,9 @@ async fn send_body(
     mut results: Box<dyn Write>,
     interrupts: &Interrupts,
 ) -> Result<(), SendError> {
-    let reply = taken(sender.post_until_taken(body.clone(), content_type, interrupts).await?)?;
+    let reply = taken(sender.post_until_taken(body.clone(), content_type, interrupts).await, interrupts)?;
     let after = retry_after(reply.headers());
+    let another = Refusal::by_another(&reply);
     let mut reply = reply.into_body();
     if let Some(mut sent) = SentBatch::new(&body, &reply, &sender.headers) {
         let resent = sent.send_again(sender, content_type, after, interrupts).await;
@@ -58,17 +60,27 @@ async fn send_body(
     }
     let written = results.write_all(&reply).and_then(|()| results.write_all(b"\n"));
     written.and_then(|()| results.flush()).map_err(SendError::Results)?;
-    let (failed, items) = failures_in(&body, &reply).ok_or_else(|| {
-        SendError::Refused(Refusal {
-            status: None,
-            problem: "the reply is not JSON, so it is not known whether items failed".to_owned(),
-        })
-    })?;
-    if failed > 0 { Err(SendError::Failed { failed, items }) } else { Ok(()) }
+    let (failed, items) = failures_in(&body, &reply).ok_or(SendError::Refused(another))?;
+    match interrupts.signal() {
+        Some(signal) => Err(SendError::EndedSent { signal, failed, items }),
+        None if failed > 0 => Err(SendError::Failed { failed, items }),
+        None => Ok(()),
+    }
 }
 
-fn taken(reply: Response<Bytes>) -> Result<Response<Bytes>, SendError> {
-    if reply.status().is_success() { Ok(reply) } else { Err(SendError::Refused(Refusal::from_reply(&reply))) }
+/// The reply, unless the batch was not taken.
+fn taken(
+    reply: Result<Response<Bytes>, ClientError>,
+    interrupts: &Interrupts,
+) -> Result<Response<Bytes>, SendError> {
+    let signal = interrupts.signal().filter(|_| is_for_now(&reply));
+    match (reply, signal) {
+        (Ok(reply), _) if reply.status().is_success() => Ok(reply),
+        (Ok(reply), None) => Err(SendError::Refused(Refusal::from_reply(&reply))),
+        (Ok(reply), Some(signal)) => Err(SendError::EndedUnsent(signal, Refusal::from_reply(&reply).problem)),
+        (Err(error), None) => Err(error.into()),
+        (Err(error), Some(signal)) => Err(SendError::EndedUnsent(signal, error.to_string())),
+    }
 }
 
 /// A batch of JSON, and what became of its items so far.

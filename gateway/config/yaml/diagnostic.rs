@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::secrets::{masked, without};
 use super::span::Span;
+use crate::terminal::steers;
 
 /// The number of diagnostics that people are shown, and that machines are; the rest is only counted.
 const MAX_SHOWN: usize = 50;
@@ -18,6 +19,9 @@ const MAX_KEPT: usize = 1000;
 const SNIPPET_REACH: usize = 80;
 /// Characters of a quoted name or value.
 const MAX_QUOTED: usize = 64;
+
+/// What messages call the environment.
+const ENVIRONMENT: &str = "the environment";
 
 /// Shown in place of a value that must not be shown.
 pub(in crate::config) const HIDDEN: &str = "`***` (from the environment)";
@@ -34,7 +38,7 @@ pub struct Diagnostics {
 pub struct Diagnostic {
     /// Whether it is an error or a warning.
     pub severity: Severity,
-    /// What it is about: a file, standard input, or what the command line sets.
+    /// What it is about: a file, standard input, what the command line sets, or the environment.
     file: String,
     span: Option<Span>,
     /// The problem.
@@ -115,12 +119,17 @@ impl Diagnostic {
         self
     }
 
+    /// The same about a variable of the environment, and not about a text.
+    pub(in crate::config) fn of_environment(self) -> Self {
+        Self { file: ENVIRONMENT.to_owned(), ..self }
+    }
+
     /// With a way out of it.
     pub(in crate::config) fn help(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Its file, standard input, or what the command line sets.
+    /// Its file, standard input, what the command line sets, or the environment.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
@@ -216,7 +225,9 @@ impl Findings {
         for (index, entry) in entries.iter_mut().enumerate() {
             let text = self.texts.get(entry.span.map_or(0, |span| span.file)).unwrap_or(&nowhere);
             entry.snippet = entry.span.filter(|_| index < MAX_SHOWN).and_then(|span| text.snippet(span));
-            entry.file.clone_from(&text.name);
+            if entry.file.is_empty() {
+                entry.file.clone_from(&text.name);
+            }
             let secrets = || self.texts.iter().flat_map(Text::secrets);
             entry.message = without(&entry.message, secrets());
             entry.hint = entry.hint.as_deref().map(|hint| without(hint, secrets()));
@@ -265,14 +276,13 @@ fn shown(secret: &[Range<usize>], at: usize, character: char) -> char {
     if secret.iter().any(|range| range.contains(&at)) {
         return '*';
     }
-    if character.is_control() { ' ' } else { character }
+    if steers(character) { ' ' } else { character }
 }
 
 /// A name or value in a message: in backticks, cut, without control characters and what may be secret.
 pub(in crate::config) fn quoted(text: &str) -> String {
     let text = masked(text);
-    let mut shown: String =
-        text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String = text.chars().take(MAX_QUOTED).map(|c| if steers(c) { ' ' } else { c }).collect();
     if text.chars().count() > MAX_QUOTED {
         shown.push('…');
     }

@@ -130,7 +130,14 @@ impl Unit {
         if number.is_empty() {
             return Err(malformed());
         }
+        let not_above_zero = || UnitError {
+            problem: "has to be more than zero",
+            hint: format!("write a value above zero, such as {}", self.forms),
+        };
         if unit.is_empty() {
+            if self.least > 0 && number.parse() == Ok(0.0) {
+                return Err(not_above_zero());
+            }
             let hint = format!("write {}", self.corrected.replace('#', number));
             return Err(UnitError { problem: "has no unit", hint });
         }
@@ -138,8 +145,7 @@ impl Unit {
         let (_, factor) = factor.ok_or_else(|| self.unknown_unit(number, unit))?;
         let value = scaled(number, *factor).ok_or_else(malformed)?;
         if value < self.least {
-            let hint = format!("write a value above zero, such as {}", self.forms);
-            return Err(UnitError { problem: "has to be more than zero", hint });
+            return Err(not_above_zero());
         }
         if value > self.most {
             let hint = format!("the maximum is {}", self.written(self.most));

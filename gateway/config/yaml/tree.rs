@@ -91,6 +91,14 @@ impl Node {
             NodeValue::Broken | NodeValue::Empty | NodeValue::Scalar(_) | NodeValue::List(_) => &[],
         }
     }
+
+    /// The items, if this is a list.
+    pub(in crate::config) fn items(&self) -> &[Self] {
+        match &self.value {
+            NodeValue::List(items) => items,
+            NodeValue::Broken | NodeValue::Empty | NodeValue::Scalar(_) | NodeValue::Mapping(_) => &[],
+        }
+    }
 }
 
 /// Reads `text` as one YAML document.

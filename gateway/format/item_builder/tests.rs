@@ -5,6 +5,7 @@ use crate::batch::IdCase;
 use crate::format::Format;
 use crate::format::shown::MAX_NAME_SHOWN;
 use crate::format::unique_ids::{check_ids, check_part_ids};
+use crate::route::method_label;
 
 const NAMES: MemberNames = MemberNames { url: "url" };
 
@@ -105,8 +106,10 @@ fn limits_hold_for_each_item() {
 
 #[test]
 fn a_method_is_a_token() {
-    for name in ["", "G T", "GET\r\n", "GÉT", &"X".repeat(33)] {
-        assert!(read(|builder| builder.set_method(name)).content.is_err(), "{name}");
+    for name in ["", "G T", "G<T", "GET\r\n", "GÉT", &"X".repeat(33)] {
+        let item = read(|builder| builder.set_method(name));
+        assert!(item.content.is_err(), "{name}");
+        assert_eq!(method_label(&item.subject.method), "_OTHER", "{name}: nobody has sent a GET");
     }
     assert_eq!(read(|builder| builder.set_method("propfind")).subject.method.as_str(), "PROPFIND");
     assert_eq!(read(|builder| builder.set_method("brew")).subject.method.as_str(), "brew");

@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::clock::unix_time;
 use crate::telemetry::record::Sender;
 
-use super::fields::{agent, path, protocol, referer};
+use super::fields::{agent_as_sent, path, protocol, referer_as_sent};
 
 /// A request and its reply.
 pub(super) struct Exchanged<'line> {
@@ -36,9 +36,9 @@ pub(super) fn combined(exchanged: &Exchanged<'_>) -> Vec<u8> {
     // Writing into memory does not fail.
     let _ = write!(line, " {}\" {status} ", protocol(head.version));
     let _ = if *bytes_out == 0 { write!(line, "-") } else { write!(line, "{bytes_out}") };
-    for value in [referer(&head.headers), agent(&head.headers)] {
+    for value in [referer_as_sent(&head.headers), agent_as_sent(&head.headers)] {
         line.push_str(" \"");
-        put(&mut line, value.as_deref().unwrap_or("-"), Place::Quoted);
+        put_bytes(&mut line, value.unwrap_or(b"-"), Place::Quoted);
         line.push('"');
     }
     line.push('\n');
@@ -54,9 +54,13 @@ enum Place {
     Quoted,
 }
 
-/// As Apache does: `\"`, `\\`, and `\xHH` for all that is not printable ASCII.
 fn put(line: &mut String, value: &str, place: Place) {
-    for byte in value.bytes() {
+    put_bytes(line, value.as_bytes(), place);
+}
+
+/// As Apache does: `\"`, `\\`, and `\xHH` for all that is not printable ASCII.
+fn put_bytes(line: &mut String, value: &[u8], place: Place) {
+    for &byte in value {
         let is_plain = byte.is_ascii_graphic() || byte == b' ' && place == Place::Quoted;
         if matches!(byte, b'"' | b'\\') {
             line.push('\\');
@@ -104,5 +108,8 @@ mod tests {
         line.clear();
         put(&mut line, "a b", Place::Bare);
         assert_eq!(line, "a\\x20b");
+        line.clear();
+        put_bytes(&mut line, b"a\xff", Place::Quoted);
+        assert_eq!(line, "a\\xff", "no byte becomes another one");
     }
 }

@@ -143,15 +143,25 @@ pub(super) fn path(head: &Head) -> Cow<'_, str> {
     path_of(head.uri.path())
 }
 
-pub(super) fn agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+fn agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     Some(cut_bytes(headers.get(header::USER_AGENT)?.as_bytes(), MAX_AGENT))
 }
 
-/// The Referer without its query and user.
-pub(super) fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+/// The User-Agent, as it was sent.
+pub(super) fn agent_as_sent(headers: &HeaderMap) -> Option<&[u8]> {
+    let agent = headers.get(header::USER_AGENT)?.as_bytes();
+    Some(agent.get(..MAX_AGENT).unwrap_or(agent))
+}
+
+fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    referer_as_sent(headers).map(|referer| cut_bytes(referer, MAX_PATH))
+}
+
+/// The Referer without its query and user, as it was sent.
+pub(super) fn referer_as_sent(headers: &HeaderMap) -> Option<&[u8]> {
     let referer = headers.get(header::REFERER)?.as_bytes();
     let referer = referer.split(|byte| matches!(byte, b'?' | b'#')).next()?;
-    (!referer.contains(&b'@')).then(|| cut_bytes(referer, MAX_PATH))
+    (!referer.contains(&b'@')).then(|| referer.get(..MAX_PATH).unwrap_or(referer))
 }
 
 pub(super) fn protocol(version: Version) -> &'static str {

@@ -1,10 +1,10 @@
 //! One line of the access log in the making: JSON, or `name=value` pairs.
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::config::AccessField;
+use crate::telemetry::json_text::quote;
 use crate::telemetry::log_json::put_time;
 
 /// How a line looks.
@@ -129,33 +129,4 @@ impl Line {
 /// Whether a byte needs no quotes in a text.
 const fn is_bare(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\')
-}
-
-/// Writes a JSON string. Control characters beyond ASCII are escaped, too: some move a terminal's cursor.
-fn quote(bytes: &mut Vec<u8>, value: &str) {
-    if value.is_ascii() || !value.chars().any(moves_cursor) {
-        // Writing into memory does not fail, and a text has a form in JSON.
-        let _ = serde_json::to_writer(&mut *bytes, value);
-        return;
-    }
-    bytes.push(b'"');
-    for character in value.chars() {
-        match character {
-            '"' | '\\' => {
-                let _ = write!(bytes, "\\{character}");
-            }
-            _ if character.is_control() || moves_cursor(character) => {
-                let _ = write!(bytes, "\\u{:04x}", u32::from(character));
-            }
-            _ => {
-                let _ = write!(bytes, "{character}");
-            }
-        }
-    }
-    bytes.push(b'"');
-}
-
-/// Control characters beyond ASCII, and what ends a line for some programs.
-const fn moves_cursor(character: char) -> bool {
-    matches!(character, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }
