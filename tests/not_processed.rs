@@ -51,7 +51,7 @@ fn what_is_never_processed_is_not_sent_and_retryable() {
         let result = post(&gateway);
         let outcome = (&result["status"], &result["outcome"], &result["retryable"]);
         assert_eq!(outcome, (&json!(503), &json!("not_sent"), &json!(true)), "{way:?} {result}");
-        assert_eq!(upstream.requests(), 5, "{way:?}");
+        assert_eq!(upstream.requests(), 9, "{way:?}");
     }
 }
 

@@ -58,9 +58,9 @@ pub trait Engine: Sync {
         false
     }
 
-    /// How many more calls of this batch could have a permit now. None, if one of its calls waits for one. More channels
-    /// than that would only wait, too.
-    fn free_permits(&self, _upstream: UpstreamIndex) -> usize {
+    /// How many more channels to an upstream are of use now: as many as find permits free, and one that waits for its turn.
+    /// None, if a call of this batch waits already: others would only wait with it.
+    fn room_for_channels(&self, _upstream: UpstreamIndex) -> usize {
         usize::MAX
     }
 

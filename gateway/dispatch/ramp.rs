@@ -1,7 +1,7 @@
 //! How many channels a batch opens. Against a fast upstream a few channels cost least (connections and wake-ups are
 //! shared by many calls); against a slow one every item should wait at once. So a batch starts with a few, and opens
-//! more only while nothing at all has come back, and only as many as find permits free: a channel that waits for a permit
-//! is of no use, but needs its memory.
+//! more only while nothing at all has come back, and only as many as find permits free, and one
+//! that waits for its turn: others that wait are of no use, but need memory.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -59,11 +59,13 @@ impl Channels {
         self.open > 0 && self.width.upstream.is_some_and(|upstream| engine.is_crowded(upstream))
     }
 
-    /// There should be so many times as many channels, but no more than get permits.
-    fn grow<E: Engine>(&mut self, times: usize, engine: &E) {
-        let free = self.width.upstream.map_or(usize::MAX, |upstream| engine.free_permits(upstream));
-        let useful = self.open.saturating_add(free).min(self.width.most);
-        self.wanted = self.wanted.max(self.wanted.saturating_mul(times).min(useful));
+    /// There should be so many channels at least, as far as more of them are of use.
+    fn want<E: Engine>(&mut self, channels: usize, engine: &E) {
+        let channels = channels.min(self.width.most);
+        if channels > self.wanted {
+            let room = self.width.upstream.map_or(usize::MAX, |upstream| engine.room_for_channels(upstream));
+            self.wanted = self.wanted.max(channels.min(self.open.saturating_add(room)));
+        }
     }
 }
 
@@ -113,10 +115,9 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             if channels.open == 0 {
                 channels.wanted = 0;
             }
-            let Width { most, upstream } = channels.width;
             let engine = self.shared.engine;
-            let first = upstream.map(|upstream| engine.first_channels(upstream, waiting));
-            channels.wanted = channels.wanted.max(first.unwrap_or_else(|| first_channels(waiting))).min(most);
+            let first = channels.width.upstream.map(|upstream| engine.first_channels(upstream, waiting));
+            channels.want(first.unwrap_or_else(|| first_channels(waiting)), engine);
             for _ in channels.open..channels.wanted.min(channels.open + waiting) {
                 // Boxed, so that the compiler need not see through it to know that it is `Send`.
                 self.workers.push(self.shared.work(queue).boxed());
@@ -138,7 +139,7 @@ impl<'run, S: Source<'run>, E: Engine> Scheduler<'run, S, E> {
             let Poll::Ready(growth) = self.ramp.poll(context, is_crowded, completed) else { return };
             let engine = self.shared.engine;
             for channels in &mut self.queues {
-                channels.grow(growth, engine);
+                channels.want(channels.wanted.saturating_mul(growth), engine);
             }
         }
         self.ramp.stop();

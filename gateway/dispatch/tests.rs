@@ -95,8 +95,8 @@ fn failure(item: &DispatchedItem) -> Option<(CallFailure, Sent)> {
 }
 
 #[test]
-fn no_more_channels_are_opened_than_find_permits() {
-    for (held, expected) in [(0, 100), (60, 40), (99, 8)] {
+fn channels_are_opened_for_free_permits_and_one_that_waits() {
+    for (held, expected) in [(0, 100), (60, 41), (99, 2)] {
         let mut fake = Fake::new(&[Act::Answer(200); 100], 100);
         fake.delays = vec![40; 100];
         let others = Flow::new(LimitedClient::default());

@@ -44,13 +44,14 @@ impl FairLimiter {
     /// How many permits are held.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.limits.permits.get().saturating_sub(self.free())
+        self.limits.permits.get().saturating_sub(self.permits.free())
     }
 
-    /// How many permits are free.
+    /// How many more calls of a flow are of use: as many as find permits free, and one that waits for its turn. None, if one
+    /// waits already.
     #[must_use]
-    pub fn free(&self) -> usize {
-        self.permits.free()
+    pub fn room_for(&self, flow: &Flow) -> usize {
+        if flow.is_waiting() { 0 } else { self.permits.free().max(1) }
     }
 
     /// Whether a call is queued for a permit. Calls that wait for their own client's share do not count.

@@ -47,8 +47,7 @@ impl Flow {
     }
 
     /// Whether a call of it waits now.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 

@@ -20,7 +20,7 @@
 //!   fault, so it needs no budget. The new connection has not been idle, so there is one for each attempt.
 //! - An attempt *aside* follows a call that the service has not processed, as it said itself: it refused the stream
 //!   (`REFUSED_STREAM`, RFC 9113 §8.7), or is going away and has not seen it (GOAWAY, §6.8). This is safe for every
-//!   method and not the service's fault. It needs no budget either, but is bounded: four times for a call.
+//!   method and not the service's fault. It needs no budget either, but is bounded: eight times for a call.
 //!
 //! A target that can't be connected to is not retried here. The failover passes it over and takes the next, because nothing
 //! was sent. Only when no target could be connected to has the attempt failed. A TLS handshake that failed won't
@@ -56,7 +56,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a call that the upstream did not process is sent again aside from its attempts.
-const MAX_ASIDES: usize = 4;
+const MAX_ASIDES: usize = 8;
 
 /// An attempt that brought no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

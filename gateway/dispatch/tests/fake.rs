@@ -99,9 +99,9 @@ impl<'fake> Engine for &'fake Fake {
         self.limiters[upstream.0].0.limits().permits.get()
     }
 
-    fn free_permits(&self, upstream: UpstreamIndex) -> usize {
+    fn room_for_channels(&self, upstream: UpstreamIndex) -> usize {
         let (limiter, flow) = &self.limiters[upstream.0];
-        if flow.is_waiting() { 0 } else { limiter.free() }
+        limiter.room_for(flow)
     }
 
     fn try_permit(&self, upstream: UpstreamIndex) -> Option<Permit<&FairLimiter>> {

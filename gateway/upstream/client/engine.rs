@@ -100,11 +100,8 @@ impl<'engine> Engine for &'engine BatchEngine<'engine> {
         self.upstream(index).is_some_and(Upstream::is_crowded)
     }
 
-    fn free_permits(&self, index: UpstreamIndex) -> usize {
-        match self.place_in_line(index) {
-            Some((upstream, flow)) if !flow.is_waiting() => upstream.limiter.free(),
-            Some(_) | None => 0,
-        }
+    fn room_for_channels(&self, index: UpstreamIndex) -> usize {
+        self.place_in_line(index).map_or(0, |(upstream, flow)| upstream.limiter.room_for(flow))
     }
 
     fn try_permit(&self, index: UpstreamIndex) -> Option<Permit<&FairLimiter>> {
