@@ -53,7 +53,7 @@ fn every_end_of_an_attempt_has_its_answer() {
     let third = SoFar { made: 3, ..FIRST };
     let gone = SoFar { is_body_held: false, ..FIRST };
     let replaced = SoFar { is_replacement: true, ..FIRST };
-    let often = SoFar { asides: 4, ..FIRST };
+    let often = SoFar { asides: 8, ..FIRST };
     let cases = [
         (FIRST, replied(200, None), "settled"),
         (FIRST, replied(502, None), "settled"),
