@@ -38,6 +38,8 @@ TITLES = {
 FLAT_FROM = {"items": 100, "clients": 8, "routes": 1, "targets": 1}
 ALLOWED = 1.15
 MOST_TARGETS = max(VALUES["targets"])
+# Of each client. With one, the figure would be that of a cold start: connections to open, and memory that nobody has touched.
+LEAST_BATCHES = 3
 
 
 def points(dimension):
@@ -107,7 +109,7 @@ class Growth(Servers):
         """CPU microseconds of an item, items a second, and the most MiB that were resident."""
         process, port = self.gateway(point)
         path, length, rate = self.rates[point]
-        count = max(1, round(rate * seconds / point.items / point.clients)) * point.clients
+        count = max(LEAST_BATCHES, round(rate * seconds / point.items / point.clients)) * point.clients
         process.reset_peak()
         before = process.cpu()
         wall, _ = load.batches(port, point.clients, count, path, "application/json", length, self.folder)
