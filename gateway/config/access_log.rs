@@ -138,8 +138,7 @@ words! {
         BytesOut = "bytes_out",
         /// Milliseconds until it had its turn.
         QueuedMs = "queued_ms",
-        /// Milliseconds until a connection for the last attempt was open, if one had to be opened; without an attempt, until
-        /// none could be opened.
+        /// Milliseconds until a connection for the last attempt was open, if one had to be opened, or until none was to be had.
         ConnectMs = "connect_ms",
         /// Milliseconds from the first byte of the last attempt to the head of its reply.
         FirstByteMs = "first_byte_ms",

@@ -94,6 +94,9 @@ impl<'run> StreamWork<'run> {
 
     /// A line can be taken by a worker. The first in the order of the stream is taken first.
     fn queue(&self, line: WaitingLine) {
+        if line.sources.is_some() && !self.run.limits.sequential {
+            line.progress.mark_ready();
+        }
         let mut waiting = self.waiting.lock();
         let place = waiting.partition_point(|other| other.entry.number < line.entry.number);
         waiting.insert(place, line);
@@ -221,6 +224,9 @@ impl<'run, 'work: 'run> Source<'run> for StreamWork<'work> {
         loop {
             let line = self.waiting.lock().pop_front()?;
             let WaitingLine { entry, progress, step, deadline, sources } = line;
+            if self.run.limits.sequential {
+                progress.mark_ready();
+            }
             let call = if self.run.is_stopped() {
                 Err(Box::new(SKIPPED))
             } else if deadline.is_over() {

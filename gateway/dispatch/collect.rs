@@ -226,6 +226,7 @@ impl<E: Engine> Around<'_, E> {
         let mut outcome = cut_off(self.end, Some(progress));
         if let Outcome::Failed { failure, .. } = &mut outcome
             && *failure == CallFailure::DeadlineBeforeCall
+            && !progress.has_started()
             && !self.items.waits(number)
             && upstream.is_some_and(|upstream| self.engine.was_held_back(upstream))
         {
@@ -254,9 +255,6 @@ fn cut_off(end: End, progress: Option<&Progress>) -> Outcome {
     let failure = match (end, sent) {
         (End::ClientGone, _) => CallFailure::ClientGone,
         (End::Finished | End::Deadline, Sent::Maybe) => CallFailure::DeadlineDuringCall,
-        (End::Deadline, Sent::No) if progress.is_some_and(Progress::has_started) => {
-            CallFailure::TimeoutBeforeSending
-        }
         (End::Deadline, Sent::No) => CallFailure::DeadlineBeforeCall,
         (End::Finished, Sent::No) => return Outcome::Skipped(SkipReason::BatchStopped),
     };

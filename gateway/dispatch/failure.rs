@@ -61,8 +61,8 @@ pub enum CallFailure {
     /// The TLS handshake failed, or the certificate is not trusted.
     #[error("the TLS handshake with the upstream failed")]
     TlsHandshake,
-    /// The item was not started before the batch's deadline.
-    #[error("the batch's deadline came before this item was started (deadline, Prefer: wait)")]
+    /// The item was not started before the batch's deadline, or had no connection by then.
+    #[error("the batch's deadline came before this item was sent (deadline, Prefer: wait)")]
     DeadlineBeforeCall,
     /// The call's time was over before a byte was sent.
     #[error("the call timed out before it was sent (timeout.item)")]

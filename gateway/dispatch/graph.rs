@@ -161,6 +161,7 @@ impl<'run, E: Engine> State<'run, E> {
                 continue;
             }
             let Some(place) = items.places.get(number) else { continue };
+            place.progress.mark_ready();
             let member = items.groups.member(number);
             let job = |call| PlacedJob { number, place, call, deadline: items.deadline };
             if let Some(call) = self.prepared.remove(&number) {
@@ -326,6 +327,9 @@ impl<'run, E: Engine> State<'run, E> {
 
     fn is_ready(&mut self, number: usize) {
         if number < self.items.barrier {
+            if let Some(place) = self.items.places.get(number).filter(|_| !self.items.run.limits.sequential) {
+                place.progress.mark_ready();
+            }
             self.ready.push(Reverse(number));
         }
     }

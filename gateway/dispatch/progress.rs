@@ -25,6 +25,7 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Progress {
     queued: Stopwatch,
+    ready: OnceLock<Stopwatch>,
     permit: OnceLock<Stopwatch>,
     sent: AtomicBool,
     /// All of a batch runs in one task, so nothing ever waits for this lock.
@@ -47,12 +48,18 @@ impl Progress {
     pub const fn new(queued: Stopwatch) -> Self {
         Self {
             queued,
+            ready: OnceLock::new(),
             permit: OnceLock::new(),
             sent: AtomicBool::new(false),
             attempts: Mutex::new(Marks { span: None, first_byte: None, ended: Attempts::none() }),
             connects: ConnectNotes::new(),
             end: OnceLock::new(),
         }
+    }
+
+    /// What the item waited for has ended: from here on it could be started. Not needed for one that waits for no other item.
+    pub(super) fn mark_ready(&self) {
+        self.ready.get_or_init(Stopwatch::start);
     }
 
     /// The item has its permit. Returns when that was.
@@ -131,7 +138,7 @@ impl Progress {
         let mut attempts = std::mem::replace(&mut self.attempts.lock().ended, Attempts::none());
         attempts.failed_connects = self.connects.take();
         Timeline {
-            queued: self.queued,
+            queued: self.ready.get().copied().unwrap_or(self.queued),
             permit: self.permit.get().copied(),
             attempts,
             end: self.end.get().copied(),

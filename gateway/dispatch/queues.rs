@@ -78,6 +78,9 @@ impl<'run, 'items: 'run> Source<'run> for Queues<'items> {
         let queue = self.lines.get(queue)?;
         let number = *queue.numbers.get(queue.next.fetch_add(1, Ordering::Relaxed))?;
         let place = self.items.places.get(number)?;
+        if self.items.run.limits.sequential {
+            place.progress.mark_ready();
+        }
         let Step::Call(call) = &place.item.step else { return None };
         Some(PlacedJob { number, place, call: PlacedCall::Planned(call), deadline: self.items.deadline })
     }

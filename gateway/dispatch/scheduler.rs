@@ -262,7 +262,8 @@ impl<'run, S: Source<'run>, E: Engine> Shared<'run, S, E> {
             Some(Err(_panic)) => broken(CallFailure::Internal, progress),
             None => broken(
                 match progress.sent() {
-                    Sent::No => CallFailure::TimeoutBeforeSending,
+                    Sent::No if cut_off_at == over_at => CallFailure::TimeoutBeforeSending,
+                    Sent::No => CallFailure::DeadlineBeforeCall,
                     Sent::Maybe if cut_off_at == over_at => CallFailure::ReplyTimeout,
                     Sent::Maybe => CallFailure::DeadlineDuringCall,
                 },

@@ -138,7 +138,7 @@ fn the_deadline_ends_calls_in_progress_and_waiting_ones() {
     let ends: Vec<_> = items.iter().map(failure).collect();
     let expected = [
         Some((CallFailure::DeadlineDuringCall, Sent::Maybe)),
-        Some((CallFailure::TimeoutBeforeSending, Sent::No)),
+        Some((CallFailure::DeadlineBeforeCall, Sent::No)),
         Some((CallFailure::DeadlineBeforeCall, Sent::No)),
     ];
     assert_eq!(ends, expected);

@@ -20,7 +20,8 @@ use super::connecting::FailedConnects;
 /// The times of one item.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// It could have been started from here on: the start of its batch, or the arrival of its line.
+    /// It could have been started from here on: the start of its batch, the arrival of its line, or the end of the last item
+    /// that it had to wait for.
     pub queued: Stopwatch,
     /// It had its permit, and its call began. `None`: it was never started.
     pub permit: Option<Stopwatch>,

@@ -40,7 +40,8 @@ fn log_fields() -> String {
     let mut table = String::from("| field | lines | meaning |\n|---|---|---|\n");
     for field in AccessField::ALL {
         let is_it = |value: &&Value| value["const"] == field.as_str();
-        let meaning = described.iter().find(is_it).unwrap()["description"].as_str().unwrap();
+        let meaning =
+            described.iter().find(is_it).unwrap()["description"].as_str().unwrap().replace('\n', " ");
         let kinds = kinds_of_lines(field);
         assert!(!kinds.is_empty(), "no line has {}", field.as_str());
         writeln!(table, "| `{}` | {} | {meaning} |", field.as_str(), kinds.join(", ")).unwrap();

@@ -217,7 +217,8 @@ def compact(value):
 def message_of(line):
     try:
         fields = json.loads(line)
-        return f"{fields['level']} {fields['message']}"
+        # Lines of requests, batches and items have no message.
+        return f"{fields['level']} {fields.get('message') or fields['kind']}"
     except (ValueError, KeyError, TypeError):
         return line
 

@@ -125,7 +125,7 @@ fn a_client_that_is_slow_still_takes_its_piece_once_the_deadline_has_come() {
     let limits = DispatchLimits { patience: Duration::from_millis(100), ..limits() };
     let items = taken(&fake, fake.plan(1), limits, &mut client);
     assert_eq!((client.pieces, client.has_ended), (vec![(1, 0)], true));
-    assert_eq!(failure(&items[1]), Some((CallFailure::TimeoutBeforeSending, Sent::No)));
+    assert_eq!(failure(&items[1]), Some((CallFailure::DeadlineBeforeCall, Sent::No)));
     assert_eq!(fake.under_way.load(Ordering::Relaxed), 0);
 }
 

@@ -70,7 +70,7 @@ fn an_item_has_its_time_from_its_start() {
     let items = stream(&Fake::new(&[Act::Hang, Act::HangUnsent, Act::Answer(200)], 9), 1, limits, &[]);
     let expected = [
         Some((CallFailure::DeadlineDuringCall, Sent::Maybe)),
-        Some((CallFailure::TimeoutBeforeSending, Sent::No)),
+        Some((CallFailure::DeadlineBeforeCall, Sent::No)),
         None,
     ];
     assert_eq!(items.iter().map(failure).collect::<Vec<_>>(), expected);

@@ -1,6 +1,7 @@
 //! The timelines of items: what happened comes in order, and what did not happen has no time.
 
 use super::*;
+use crate::batch::ItemIndex;
 
 fn times(item: &DispatchedItem) -> (bool, usize, bool) {
     let Timeline { permit, attempts, end, .. } = &item.timeline;
@@ -120,4 +121,22 @@ fn few_failed_connects_are_kept_and_the_rest_is_counted() {
     let failed = notes.take();
     assert_eq!((failed.iter().count(), failed.omitted()), (8, 12));
     assert!(notes.take().last().is_none(), "they are handed out once");
+}
+
+#[test]
+fn an_item_that_waits_for_another_is_queued_from_the_others_end() {
+    let dependencies = vec![Vec::new(), vec![ItemIndex(0)]];
+    for (sequential, dependencies) in
+        [(true, Vec::new()), (true, dependencies.clone()), (false, dependencies)]
+    {
+        let mut fake = Fake::new(&[Act::Answer(200); 2], 9);
+        fake.delays = vec![30, 5];
+        let plan = Plan { sequential, dependencies, ..fake.plan(1) };
+        let items = run_plan(&fake, plan, |limits| limits.sequential = sequential);
+        let [first, second] = [0, 1].map(|number| &items[number].timeline);
+        let least = Duration::from_millis(30);
+        assert!(second.queued.since(first.queued) >= least, "{sequential} {second:?}");
+        assert!(second.queue_time().is_some_and(|queue| queue < least), "{sequential} {second:?}");
+        assert!(second.total() < first.total(), "{sequential} {first:?} {second:?}");
+    }
 }

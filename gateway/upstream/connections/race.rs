@@ -135,6 +135,7 @@ impl<O> Drop for Race<'_, O> {
     fn drop(&mut self) {
         for Running { lease, began } in &self.running {
             self.notes.add(&lease.peer().name, *began, None);
+            lease.peer().state.counts.failure("given_up");
         }
     }
 }
