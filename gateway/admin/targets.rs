@@ -98,7 +98,8 @@ pub(super) fn switch(snapshot: &Snapshot, path: &str) -> (StatusCode, &'static s
         ByHand::Out => "out: it gets no more calls\n",
     };
     let (upstream, target, out) = (upstream.as_ref(), target.as_ref(), to == ByHand::Out);
-    tracing::warn!(kind = "target", upstream, target, out, "an operator took a target out or put it back");
+    let what = if out { "took a target out" } else { "put a target back" };
+    tracing::warn!(kind = "target", upstream, target, out, "an operator {what}");
     (StatusCode::OK, text)
 }
 
