@@ -131,7 +131,7 @@ fn an_item_that_waits_for_another_is_queued_from_the_others_end() {
     {
         let mut fake = Fake::new(&[Act::Answer(200); 2], 9);
         fake.delays = vec![30, 5];
-        let plan = Plan { sequential, dependencies, ..fake.plan(1) };
+        let plan = Plan { dependencies, sequential, ..fake.plan(1) };
         let items = run_plan(&fake, plan, |limits| limits.sequential = sequential);
         let [first, second] = [0, 1].map(|number| &items[number].timeline);
         let least = Duration::from_millis(30);
