@@ -13,13 +13,13 @@ fn a_small_batch_waits_for_a_round_of_the_large_ones() {
     let gate = Gate::closed();
     let upstream = gated(&gate);
     let gateway = Setup::tuned(&upstream.url(), "concurrency: 4, client_share: 100%", "").start();
-    let mut large: Vec<_> = (0..8).map(|_| begin(&gateway, &gets("/large", 40))).collect();
-    // A batch has one call that waits; those that began together may have more.
-    let waiting = || gateway.metrics().count("batchgate_items_queued", &[]);
-    until_true("calls of all batches in the queue", || waiting() >= 8);
-    let before = waiting();
+    let mut large = vec![begin(&gateway, &gets("/large", 40))];
+    upstream.wait_for_requests(4);
+    large.extend((0..7).map(|_| begin(&gateway, &gets("/large", 40))));
+    // Of each batch one call waits.
+    wait_for_queue(&gateway, 7);
     let mut small = begin(&gateway, &gets("/small", 2));
-    until_true("the small batch in the queue", || waiting() > before);
+    wait_for_queue(&gateway, 7 + 1);
     gate.open();
     assert_eq!(small.reply_to("POST").statuses(), [200; 2]);
     assert!(large.iter_mut().all(|client| client.reply_to("POST").statuses() == [200; 40]));
