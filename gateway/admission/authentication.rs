@@ -56,7 +56,7 @@ async fn by_ways(
 ) -> Result<Identity, AdmissionRefusal> {
     let may_use = |way: AuthWay| only.is_none_or(|only| only == way);
     let challenges = Challenges::of(auth, only);
-    if challenges.all().is_empty() {
+    if challenges.is_empty() {
         return Err(AdmissionRefusal::NoWay);
     }
     let refuse = |problem| AdmissionRefusal::Unauthenticated { problem, challenge: challenges.all() };

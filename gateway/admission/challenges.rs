@@ -35,6 +35,11 @@ impl Challenges {
         self.own.iter().map(String::as_str).chain(of_service).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether no way gives access.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.own.is_empty() && !self.asks_service
+    }
+
     /// All of them, where a token was not accepted (RFC 6750 §3.1).
     pub(super) fn after_bad_token(&self) -> String {
         let said = |own: &String| match own.as_str() {

@@ -1,5 +1,5 @@
-//! The targets that a call wanted to go to and could not be connected to. Nothing was sent there, so these are no
-//! attempts; but the time went there, and an operator asks where it went.
+//! Targets that a call could not connect to. Nothing was sent to them, so they don't count as attempts. But they cost time,
+//! and an operator asks where it went.
 //!
 //! In: what the channel notes while it connects ([`ConnectNotes`]), also when the call is dropped in the middle of it.
 //! Out: [`FailedConnects`], a part of the call's timeline. The first few are kept, the rest is counted.
@@ -14,6 +14,9 @@ use super::CallFailure;
 
 /// How many a call keeps. An upstream may have hundreds of targets.
 const MOST: usize = 8;
+
+/// The reason of a connection that was given up, as metrics and logs have it. No failure has it, because nobody is at fault.
+pub const GIVEN_UP: &str = "given_up";
 
 /// A target that could not be connected to.
 #[derive(Clone, Debug)]

@@ -59,7 +59,7 @@ impl Channels {
         self.open > 0 && self.width.upstream.is_some_and(|upstream| engine.is_crowded(upstream))
     }
 
-    /// There should be so many channels at least, as far as more of them are of use.
+    /// Asks for at least this many channels, but for no more than are of use.
     fn want<E: Engine>(&mut self, channels: usize, engine: &E) {
         let channels = channels.min(self.width.most);
         if channels > self.wanted {

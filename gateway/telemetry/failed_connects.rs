@@ -2,16 +2,16 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::dispatch::{FailedConnect, FailedConnects};
+use crate::dispatch::{FailedConnect, FailedConnects, GIVEN_UP};
 use crate::problem::failure_reason;
 
 /// Why a connection was not opened: a reason as metrics have it, or that nobody waited for it any more.
 #[must_use]
 pub fn connect_reason(failed: &FailedConnect) -> &'static str {
-    failed.failure.map_or("given_up", failure_reason)
+    failed.failure.map_or(GIVEN_UP, failure_reason)
 }
 
-/// As the log has them: `10.0.0.1:80 connect_timeout 1000.3ms, 10.0.0.2:80 connect_refused 0.1ms`.
+/// As the log has them: `10.0.0.1:80 connection_timeout 1000.3ms, 10.0.0.2:80 connection_refused 0.1ms`.
 pub(super) struct Shown<'call>(pub(super) &'call FailedConnects);
 
 impl<'call> Shown<'call> {

@@ -11,7 +11,7 @@ use pingora::{Error, ErrorType};
 
 use crate::address::TargetAddress;
 use crate::clock::{Deadline, Stopwatch};
-use crate::dispatch::ConnectNotes;
+use crate::dispatch::{ConnectNotes, GIVEN_UP};
 use crate::upstream::error;
 use crate::upstream::lease::Lease;
 use crate::upstream::peer::Peer;
@@ -135,7 +135,7 @@ impl<O> Drop for Race<'_, O> {
     fn drop(&mut self) {
         for Running { lease, began } in &self.running {
             self.notes.add(&lease.peer().name, *began, None);
-            lease.peer().state.counts.failure("given_up");
+            lease.peer().state.counts.failure(GIVEN_UP);
         }
     }
 }
